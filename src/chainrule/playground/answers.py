@@ -44,7 +44,7 @@ def answer(session: Session, message: Message) -> None:
             ANSWERS[kind](session, session.plan, message)
     except RefusedError as error:
         session.send({"type": "error", "about": error.about, "text": str(error)})
-    except (ArithmeticError, TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError, Warning) as error:
         session.send({"type": "error", "about": str(kind), "text": f"{kind}: {error}"})
 
 
@@ -61,8 +61,10 @@ def _end_edits(session: Session) -> None:
     session.backwards = {}
 
 
-def _run(session: Session, _: Plan, __: Message) -> None:
+def _run(session: Session, _: Plan, message: Message) -> None:
     _check_going(session)
+    pace = message.get("pace")
+    session.pace = None if pace is None else check_whole("run", pace, 1, 10**9)
     session.goal, session.changed = math.inf, True
 
 
@@ -76,7 +78,7 @@ def _step(session: Session, _: Plan, message: Message) -> None:
     count, unit = check_whole("step", message["count"], 1, 10**9), message["unit"]
     if unit not in ("step", "epoch"):
         raise RefusedError("step", f"step: unit: expected 'step' or 'epoch', got {str(unit)[:80]!r}.")
-    batches = session.run.batches
+    batches, session.pace = session.run.batches, None
     session.goal = session.step + count if unit == "step" else (session.step // batches + count) * batches
 
 
@@ -143,6 +145,7 @@ def _take(session: Session, plan: Plan, message: Message) -> None:
 
 
 def _look(session: Session, plan: Plan, message: Message) -> None:
+    assert session.camera is not None  # noqa: S101  (for the type: there is a network)
     columns = [check_whole("look", c, 0, plan.inputs - 1) for c in check_list("look", message["columns"], 2)]
     rest = message["slice"]
     if rest is not None:
@@ -150,7 +153,7 @@ def _look(session: Session, plan: Plan, message: Message) -> None:
     if not columns:
         raise RefusedError("look", "look: expected one or two columns.")
     session.box = Box.of(plan.rows.X, columns, rest)
-    session.camera.look(session.box)  # type: ignore[union-attr]  (checked above)
+    session.camera.look(session.box)
     session.changed = True
     session.introduce()
 

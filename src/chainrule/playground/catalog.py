@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any
@@ -15,18 +15,19 @@ from chainrule.layers.activation import Activation
 from chainrule.playground.bounds import LIMITS
 from chainrule.playground.data import SETS
 from chainrule.playground.editing import MISTAKES, is_editable, source_of
-from chainrule.playground.state import BEGIN, read
+from chainrule.playground.state import read
 
 __all__ = ["catalog"]
 
 
-@cache
-def catalog() -> dict[str, Any]:
+def catalog(begin: Mapping[str, Any]) -> dict[str, Any]:
     """Return the first message: what a page can offer, and the state to begin with."""
+    return {"type": "catalog", "version": __version__, "state": read(begin).json, "limits": LIMITS, **_offers()}
+
+
+@cache
+def _offers() -> dict[str, Any]:
     return {
-        "type": "catalog",
-        "version": __version__,
-        "state": read(BEGIN).json,
         "datasets": [
             {"name": name, "title": s.title, "inputs": s.inputs, "task": s.task, "outputs": s.outputs}
             for name, s in SETS.items()
@@ -38,7 +39,6 @@ def catalog() -> dict[str, Any]:
         "penalties": [_known(cls) for base in ("Penalty", "Constraint") for cls in table(base).values()],
         "initializers": [_known(cls) for cls in table("Initializer").values()],
         "mistakes": [{"layer": m.layer, "title": m.title, "source": m.source()} for m in MISTAKES],
-        "limits": LIMITS,
     }
 
 

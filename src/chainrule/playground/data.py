@@ -144,7 +144,7 @@ def _named(load: Callable[..., Any], **more: Any) -> Callable[[int, float, int],
 
 
 def _xor(samples: int, noise: float, seed: int) -> Table:
-    """t = 1 where x and y have different signs."""
+    """Two classes: where x and y have the same sign, and where they do not."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-1, 1, (samples, 2))
     t = (X[:, 0] * X[:, 1] < 0).astype("int64")
@@ -169,7 +169,7 @@ def _digits(samples: int, noise: float, seed: int) -> Table:
 
 
 def _curve(samples: int, noise: float, seed: int) -> Table:
-    """t = sin(3 x) + x / 2."""
+    """Points on t = sin(3 x) + x / 2."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-2, 2, samples)
     t = np.sin(3 * x) + x / 2 + rng.normal(0, noise, samples)
@@ -177,7 +177,7 @@ def _curve(samples: int, noise: float, seed: int) -> Table:
 
 
 def _surface(samples: int, noise: float, seed: int) -> Table:
-    """t = sin(3 x) cos(2 y)."""
+    """Points on t = sin(3 x) cos(2 y)."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-1.5, 1.5, (samples, 2))
     t = np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1]) + rng.normal(0, noise, samples)

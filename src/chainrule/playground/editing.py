@@ -26,7 +26,7 @@ LIMITS = Limits(seconds=2.0, memory=256)
 FRESH, RENEWED = 1.0, 60.0  # seconds after which the code is executed again, and after which the process is new
 
 # Follows the code of the page, so that its lines keep their numbers. The child has NumPy and no chainrule.
-AFTER = '''
+AFTER = """
 import math
 import numpy as np
 
@@ -47,7 +47,10 @@ def _run(names, wanted, *values):
         setattr(parts[owner], attribute, value)
     dx = backward(parts["self"], dy, parts["memo"])
     return (dx, *(getattr(parts["memo"], name) for name in wanted.split()))
-'''
+
+if not callable(globals().get("backward")):
+    _run = None
+"""
 KNOWN = {"np", "math", "product", "column_sums", "len", "range", "slice", "tuple"}
 """The global names that a backward may use in the child."""
 
@@ -110,12 +113,15 @@ class Edit:
 
 
 def _values(part: Any) -> dict[str, Any]:
-    """Return the attributes of a layer or a memo that the child can have: numbers and arrays."""
-    constants = {name: value for name, value in vars(type(part)).items() if name.isupper()}
-    for cls in type(part).__mro__[1:]:
-        constants |= {name: value for name, value in vars(cls).items() if name.isupper()}
-    plain = (bool, int, float, np.ndarray)
-    return {name: value for name, value in (constants | vars(part)).items() if isinstance(value, plain)}
+    """Return the attributes of a layer or a memo that the child can have: numbers, texts, shapes and arrays."""
+    constants = {name: getattr(part, name) for name in dir(type(part)) if name.isupper()}
+    return {name: value for name, value in (constants | vars(part)).items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(part, int) for part in value)
+    return isinstance(value, bool | int | float | str | np.ndarray)
 
 
 def _checked(layer: Layer, what: str, value: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -140,8 +146,9 @@ def source_of(cls: type) -> str:
         return dy
     <BLANKLINE>
     """
-    lines = textwrap.dedent(inspect.getsource(cls.backward)).splitlines()  # type: ignore[attr-defined]
-    first = _function(cls.backward).body[0].lineno  # type: ignore[attr-defined]
+    function = _backward(cls)
+    lines = textwrap.dedent(inspect.getsource(function)).splitlines()
+    first = _tree(function).body[0].lineno
     while lines[first - 2].lstrip().startswith("#"):
         first -= 1
     return "\n".join(["def backward(self, dy, memo):", *lines[first - 1 :]]) + "\n"
@@ -150,18 +157,23 @@ def source_of(cls: type) -> str:
 @cache
 def is_editable(cls: type) -> bool:
     """Return whether the child can run a layer's backward: it calls NumPy, and functions of its own module."""
-    for function in (cls.backward, *_called(cls)):  # type: ignore[attr-defined]
-        for node in ast.walk(_function(function)):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in function.__globals__:
-                if node.id not in KNOWN | {f.__name__ for f in _called(cls)}:
-                    return False
-            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-                if node.attr == "inner" or node.attr.startswith("_") or callable(getattr(cls, node.attr, None)):
+    known = KNOWN | {function.__name__ for function in _called(cls)}
+    for function in (_backward(cls), *_called(cls)):
+        for node in ast.walk(_tree(function)):
+            if isinstance(node, ast.Name) and node.id in function.__globals__.keys() - known:
+                return False
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+                name = node.attr
+                if name == "inner" or name.startswith("_") or callable(getattr(cls, name, None)):
                     return False
     return True
 
 
-def _function(function: Any) -> ast.FunctionDef:
+def _backward(cls: Any) -> Any:
+    return inspect.unwrap(cls.backward)
+
+
+def _tree(function: Any) -> ast.FunctionDef:
     """Return a function's syntax tree, without annotations."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)  # noqa: S101  (for the type)
@@ -171,15 +183,16 @@ def _function(function: Any) -> ast.FunctionDef:
     return tree
 
 
-def _called(cls: Any) -> list[Any]:
+def _called(cls: type) -> list[Any]:
     """Return the private functions of its own module that a layer's backward calls."""
-    space = cls.backward.__globals__
-    called = (space.get(name) for name in cls.backward.__code__.co_names if name.startswith("_"))
-    return [f for f in called if inspect.isfunction(f) and f.__module__ == cls.backward.__module__]
+    function = _backward(cls)
+    names = (name for name in function.__code__.co_names if name.startswith("_"))
+    called = [inspect.unwrap(f) for name in names if inspect.isfunction(f := function.__globals__.get(name))]
+    return [f for f in called if f.__module__ == function.__module__]
 
 
 def _helpers(cls: type) -> str:
-    return "".join(f"\n{ast.unparse(_function(function))}\n" for function in _called(cls))
+    return "".join(f"\n{ast.unparse(_tree(function))}\n" for function in _called(cls))
 
 
 # ------------------------------------------------------------------ mistakes to try

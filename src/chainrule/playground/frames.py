@@ -165,7 +165,7 @@ class Camera:
         for i, (layer, memo) in enumerate(zip(self._network.layers, self._workspace.memos, strict=True)):
             if isinstance(layer, Activation) and len(layer.output_shape) == 1:
                 y = np.ones((len(self._rows), *layer.output_shape), self._network.dtype)
-                known = next(cls for cls in type(layer).__mro__ if cls.__module__ == Activation.__module__)
+                known: Any = next(cls for cls in type(layer).__mro__ if cls.__module__ == Activation.__module__)
                 slope = known.backward(layer, y, memo)  # the library's own, also where the page has edited it
                 shares[f"saturation/{i}"] = (np.abs(slope) < STILL).mean(axis=0)
         return shares

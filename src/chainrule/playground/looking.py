@@ -102,7 +102,7 @@ def surface(plan: Plan, network: Network, path: list[Array]) -> tuple[dict[str, 
     first = first / np.linalg.norm(first)
     second = rng.normal(size=theta.size)
     second -= np.dot(second, first) * first
-    second /= max(np.linalg.norm(second), 1e-12)
+    second /= max(float(np.linalg.norm(second)), 1e-12)
     places = [((p - theta) @ first, (p - theta) @ second) for p in (*path, theta)]
     reach = max(REACH, 1.25 * float(np.abs(places).max()))
     steps = np.linspace(-reach, reach, SIDE)

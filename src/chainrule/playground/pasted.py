@@ -52,7 +52,7 @@ def from_csv(text: str, columns: Sequence[str], target: str) -> Table:
         raise RefusedError(about, f"{about}: not a CSV text with a line of column names: {error}.") from None
     head = [name.strip() for name in head]
     if len(set(head)) != len(head) or not 2 <= len(head) <= bounds.COLUMNS:
-        raise RefusedError(about, f"{about}: expected 2 to {bounds.COLUMNS} columns with different names, got {head[:20]}.")
+        raise RefusedError(about, f"{about}: expected 2 to {bounds.COLUMNS} different column names, got {head[:20]}.")
     for i, row in enumerate(rows):
         if len(row) != len(head):
             raise RefusedError(about, f"{about}: row {i + 1} has {len(row)} cells, the line of names has {len(head)}.")

@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.playground.bounds import RefusedError
-from chainrule.playground.catalog import catalog
 from chainrule.playground.editing import Edit
 from chainrule.playground.frames import Box, Camera, Curve, encode, finite
 from chainrule.playground.introducing import introduction, rows
@@ -69,11 +68,11 @@ class Session:
         self.changes: dict[int, list[Change]] = {}
         self.box: Box | None = None
         self.step, self.goal, self._quiet = 0, 0.0, 0
+        self.pace: int | None = None  # steps from one frame to the next; None for as many as it takes
         self.ended: str | None = None
         self.camera: Camera | None = None
         self.changed = False
-        self._frame, self.drawn, self._shown = 0, 0, 0.0
-        send(catalog())
+        self._frame, self.drawn, self._shown, self._pictured = 0, 0, 0.0, 0
         self._thread = threading.Thread(target=self._live, name="chainrule-playground", daemon=True)
         self._thread.start()
 
@@ -142,13 +141,14 @@ class Session:
 
     def _train(self, plan: Plan) -> None:
         """Train from the seed; an error ends the run, not the session."""
-        self.ended, self.camera, self.step, self._shown = None, None, 0, 0.0
+        self.ended, self.camera, self.step, self._shown, self._pictured = None, None, 0, 0.0, 0
         self._curve = Curve()
         self._path: list[tuple[int, Array]] = []
         try:
-            self.network = plan.network(
-                [self.backwards[i].layer(layer) if i in self.backwards else layer for i, layer in enumerate(plan.layers)]
-            )
+            layers = list(plan.layers)
+            for i, edit in self.backwards.items():
+                layers[i] = edit.layer(layers[i])
+            self.network = plan.network(layers)
             self._arrays = {(entry.layer, entry.name): array for entry, array in self.network.arrays()}
             memory = plan.optimizer.start(self.network.theta, self.network.weights)
             self.camera = Camera(plan, self.network, memory)
@@ -160,7 +160,7 @@ class Session:
             self._end(error.about, str(error))
         except DivergenceError as error:
             self._end("training", str(error))
-        except (ArithmeticError, TypeError, ValueError) as error:
+        except (ArithmeticError, TypeError, ValueError, Warning) as error:
             self._end("training", f"training: {error}")
 
     def _end(self, about: str | None, text: str) -> None:
@@ -179,7 +179,7 @@ class Session:
             self.introduce()
         while not self._is_over:
             self._serve()
-            if self.step < self.goal:
+            if self.step < min(self.goal, self._pictured + (self.pace or math.inf)) or self.step < self._quiet:
                 return
             self._rest()
         run.stop("the page has left")
@@ -217,7 +217,7 @@ class Session:
     def _show(self) -> None:
         """Send a frame."""
         camera, step = self.camera, self.step
-        self.changed, self._shown = False, time.monotonic()
+        self.changed, self._shown, self._pictured = False, time.monotonic(), step
         try:
             with np.errstate(all="ignore"):
                 found = camera.measure()  # type: ignore[union-attr]

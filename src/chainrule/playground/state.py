@@ -10,7 +10,7 @@ from chainrule._internal.names import named
 from chainrule.files.descriptions import build, describe, table
 from chainrule.files.values import ModelFileError
 from chainrule.layers import Dense, Layer, Tanh
-from chainrule.losses import Loss, SoftmaxCrossEntropy
+from chainrule.losses import Loss, SoftmaxCrossEntropy, SquaredError
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
@@ -21,7 +21,7 @@ from chainrule.playground.data import Data, Prepared, prepare
 from chainrule.schedules import Constant, Schedule
 from chainrule.training.callbacks import Callback
 
-__all__ = ["BEGIN", "Plan", "read"]
+__all__ = ["BEGIN", "Plan", "begin_with", "read"]
 
 BEGIN: dict[str, Any] = {
     "data": {},
@@ -110,10 +110,24 @@ def read(state: Any) -> Plan:
     return plan._replace(json=_complete(plan, lesson))
 
 
+def begin_with(csv: str) -> dict[str, Any]:
+    """Return a state to begin with for a CSV text: the last column is the target, and a network fits it."""
+    rows = prepare(Data.read({"name": "csv", "csv": csv}))
+    outputs = len(rows.classes) or 1
+    loss = SoftmaxCrossEntropy() if rows.classes else SquaredError()
+    layers = [*BEGIN["network"]["layers"][:-1], describe("a layer", Dense(outputs), "Layer")]
+    return BEGIN | {
+        "data": {"name": "csv", "csv": csv},
+        "network": BEGIN["network"] | {"layers": layers, "loss": describe("the loss", loss, "Loss")},
+        "training": BEGIN["training"] | {"batch_size": min(10, len(rows.X))},
+    }
+
+
 def _complete(plan: Plan, lesson: dict[str, Any]) -> dict[str, Any]:
     """Return the state with every argument of every part."""
+    points = plan.data.points
     return {
-        "data": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(plan.data).items()},
+        "data": vars(plan.data) | {"points": points and [list(p) for p in points], "columns": list(plan.data.columns)},
         "network": {
             "layers": [describe("a layer", layer, "Layer") for layer in plan.layers],
             "loss": describe("the loss", plan.loss, "Loss"),

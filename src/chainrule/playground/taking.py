@@ -7,8 +7,8 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,32 +42,60 @@ def take(taken: Taken, what: Any) -> dict[str, Any]:
     return {"type": "file", "name": name, "base64": base64.b64encode(content).decode()}
 
 
-def cells(taken: Taken) -> Iterator[tuple[str, str]]:
-    """Yield the cells of the program: a title and the code. It trains the same network, to the bit."""
+def cells(taken: Taken) -> list[tuple[str, str]]:
+    """Return the cells of the program, titles and code. It trains the same network, to the bit."""
     plan = taken.plan
-    data = {k: v for k, v in vars(plan.data).items() if v not in (None, ())}
-    arguments = ", ".join(f"{name}={value!r}" for name, value in data.items())
-    yield "The rows", (
-        f"import chainrule as cr\nfrom chainrule.playground.data import Data, prepare\n\ndata = prepare(Data({arguments}))"
-    )
+    given = {k: v for k, v in vars(plan.data).items() if v not in (None, (), "")}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
     layers = ",\n".join(f"        {written(layer, 'layers')}" for layer in plan.layers)
-    yield "The network", (
-        f"network = cr.Network(\n    {plan.inputs},\n    [\n{layers},\n    ],\n    {written(plan.loss, 'losses')},\n"
-        f"    seed={plan.seed},\n)"
-    )
-    validation = "    validation=(data.X_test, data.t_test),\n" if len(plan.rows.X_test) else ""
-    penalties = ", ".join(written(term, "penalties") for term in plan.penalties)
-    yield "Training", (
-        'class StopAfter(cr.Callback):\n    """Ends training after so many steps."""\n\n'
-        "    def __init__(self, steps):\n        self.steps = steps\n\n"
-        "    def on_batch(self, run):\n        self.steps -= 1\n        if self.steps <= 0:\n"
-        '            run.stop("the step of the playground")\n\n\n'
-        f"history = cr.train(\n    network,\n    data.X,\n    data.t,\n"
-        f"    optimizer={written(plan.optimizer, 'optimizers')},\n    schedule={written(plan.schedule, 'schedules')},\n"
-        f"    penalties=[{penalties}],\n    batch_size={plan.batch_size},\n    epochs={plan.epochs},\n{validation}"
-        f"    callbacks={f'[StopAfter({taken.step})]' if taken.step else '[]'},\n    seed={plan.training_seed},\n)"
-    )
-    yield "The result", "print(network)\nprint(cr.evaluate(network, data.X, data.t))"
+    return [
+        ("The rows", ROWS.format(arguments)),
+        ("The network", NETWORK.format(plan.inputs, layers, written(plan.loss, "losses"), plan.seed)),
+        ("Training", (STOP_AFTER if taken.step else "") + _training(plan, taken.step)),
+        ("The result", "print(network)\nprint(cr.evaluate(network, data.X, data.t))"),
+    ]
+
+
+ROWS = """import chainrule as cr
+from chainrule.playground.data import Data, prepare
+
+data = prepare(Data({}))"""
+NETWORK = """network = cr.Network(
+    {},
+    [
+{},
+    ],
+    {},
+    seed={},
+)"""
+STOP_AFTER = '''class StopAfter(cr.Callback):
+    """Ends training after so many steps."""
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def on_batch(self, run):
+        self.steps -= 1
+        if self.steps == 0:
+            run.stop("the step of the playground")
+
+
+'''
+
+
+def _training(plan: Plan, step: int) -> str:
+    arguments = {
+        "optimizer": written(plan.optimizer, "optimizers"),
+        "schedule": written(plan.schedule, "schedules"),
+        "penalties": written(plan.penalties, "penalties"),
+        "batch_size": plan.batch_size,
+        "epochs": plan.epochs,
+        "validation": "(data.X_test, data.t_test)" if len(plan.rows.X_test) else None,
+        "callbacks": f"[StopAfter({step})]" if step else [],
+        "seed": plan.training_seed,
+    }
+    lines = "".join(f"    {name}={value},\n" for name, value in arguments.items())
+    return f"history = cr.train(\n    network,\n    data.X,\n    data.t,\n{lines})"
 
 
 def written(value: Any, module: str) -> str:
@@ -82,9 +110,10 @@ def written(value: Any, module: str) -> str:
     if not isinstance(value, Config):
         return repr(value)
     module = type(value).__module__.split(".")[1]
-    typed = []
-    for field in fields(value) if is_dataclass(value) else ():
-        argument = getattr(value, field.name) if field.init else field.default
+    typed: list[str] = []
+    known: tuple[Field[Any], ...] = fields(value) if is_dataclass(value) else ()
+    for field in known:
+        argument: Any = getattr(value, field.name) if field.init else field.default
         if field.init and field.default is MISSING and field.default_factory is MISSING:
             typed.append(written(argument, module))
         elif field.init and argument != field.default:
@@ -106,8 +135,8 @@ def _notebook(taken: Taken) -> tuple[str, bytes]:
     written_cells: list[dict[str, Any]] = []
     for i, (title, code) in enumerate(cells(taken)):
         text = {"cell_type": "markdown", "id": f"title-{i}", "metadata": {}, "source": f"## {title}"}
-        run = {"execution_count": None, "outputs": [], "source": code}
-        written_cells += [text, {"cell_type": "code", "id": f"code-{i}", "metadata": {}, **run}]
+        run: dict[str, Any] = {"cell_type": "code", "id": f"code-{i}", "metadata": {}, "source": code}
+        written_cells += [text, run | {"execution_count": None, "outputs": []}]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": written_cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     return "playground.ipynb", json.dumps(notebook, ensure_ascii=False, indent=1).encode()
