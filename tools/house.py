@@ -34,6 +34,7 @@ FLOORS = [
     ["onnx"],
     ["tables"],
     ["export", "serve"],
+    ["playground"],
     ["cli"],
 ]
 FREE = {""}  # the package itself: it hands out names, and imports nothing that is not asked for

@@ -16,6 +16,7 @@ from chainrule.cli import (
     explain,
     export,
     json_output,
+    playground,
     predict,
     sample,
     serve,
@@ -57,7 +58,7 @@ def _add(group: typer.Typer, command: Callable[..., None], before: str = "") -> 
 
 for command in (
     train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
-    check.check, drift.drift, sample.sample,
+    check.check, drift.drift, sample.sample, playground.playground,
 ):  # fmt: skip
     _add(app, command)
 

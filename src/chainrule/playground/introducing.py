@@ -1,0 +1,79 @@
+"""What a state has become: the shapes of its layers, and its rows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from chainrule.network import Network
+from chainrule.playground.bounds import SHOWN
+from chainrule.playground.frames import Box, encode
+from chainrule.playground.state import Plan
+
+__all__ = ["introduction", "rows"]
+
+
+def introduction(
+    plan: Plan, network: Network, box: Box | None, edited: Collection[int], batches: int
+) -> dict[str, Any]:
+    """Return the message ``configured``."""
+    data = plan.rows
+    return {
+        "type": "configured",
+        "state": plan.json,
+        "layers": [
+            {
+                "type": type(layer).__name__,
+                "title": repr(layer),
+                "input": list(layer.input_shape),
+                "output": list(layer.output_shape),
+                "parameters": {e.name: list(e.shape) for e in network.layout.entries if e.layer == i},
+                "edited": i in edited,
+                **_place(type(plan.layers[i])),
+            }
+            for i, layer in enumerate(network.layers)
+        ],
+        "data": {
+            "rows": len(data.X),
+            "test_rows": len(data.X_test),
+            "inputs": plan.inputs,
+            "names": list(data.names),
+            "classes": list(data.classes),
+            "mean": data.mean.tolist(),
+            "scale": data.scale.tolist(),
+        },
+        "box": None if box is None else _box(plan, box),
+        "parameters": network.layout.size,
+        "outputs": network.output_shape[0],
+        "batches": batches,
+    }
+
+
+def rows(plan: Plan) -> bytes:
+    """Return the rows as a binary message, training rows first."""
+    data, parts = plan.rows, ((plan.rows.X, plan.rows.t), (plan.rows.X_test, plan.rows.t_test))
+    X, t = (np.concatenate([part[k][:SHOWN] for part in parts]) for k in (0, 1))
+    test = np.repeat([0, 1], [len(data.X[:SHOWN]), len(data.X_test[:SHOWN])])
+    return encode({"kind": "data"}, {"X": X, "t": t.reshape(len(t), -1), "test": test})
+
+
+def _box(plan: Plan, box: Box) -> dict[str, Any]:
+    x, *y = box.ranges
+    return {
+        "columns": list(box.columns),
+        "names": [plan.rows.names[column] for column in box.columns],
+        "shape": list(box.shape),
+        "x": list(x),
+        "y": list(y[0]) if y else None,
+        "slice": box.rest.tolist(),
+    }
+
+
+def _place(cls: type) -> dict[str, Any]:
+    """Return the file in the package, and the line of a layer's forward and backward."""
+    methods = (cls.forward, cls.backward)  # type: ignore[attr-defined]
+    lines = [inspect.getsourcelines(method)[1] for method in methods]
+    return {"file": f"{cls.__module__.replace('.', '/')}.py", "forward": lines[0], "backward": lines[1]}
