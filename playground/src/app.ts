@@ -1,0 +1,160 @@
+// What the page knows, and who wants to hear when it changes.
+import { decodeState, encodeState } from "./address";
+import type { Binary, Frame } from "./frames";
+import type { Catalog, Configured, Known, Reply, Request, State } from "./protocol";
+import type { Listener, Transport } from "./transport";
+
+type Data = Extract<Binary, { kind: "data" }>;
+
+interface Events {
+  catalog: Catalog;
+  configured: Configured;
+  data: Data;
+  frame: Frame;
+  binary: Binary;
+  reply: Reply;
+  running: boolean;
+  selected: Selection | null;
+  said: string;
+  refused: { about: string | null; text: string };
+  closed: string;
+}
+
+/** A unit of a layer, or (unit null) the layer itself. */
+export interface Selection {
+  layer: number;
+  unit: number | null;
+}
+
+export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties" | "initializers";
+
+export class App implements Listener {
+  state!: State;
+  catalog!: Catalog;
+  configured: Configured | null = null;
+  data: Data | null = null;
+  frame: Frame | null = null;
+  running = false;
+  selected: Selection | null = null;
+
+  private transport: Transport | null = null;
+  private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
+  private waiting: Frame | null = null;
+  private timer = 0;
+
+  connect(open: (listener: Listener) => Transport): void {
+    this.transport = open(this);
+  }
+
+  on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): void {
+    ((this.listeners[name] ??= []) as ((event: Events[K]) => void)[]).push(listener);
+  }
+
+  emit<K extends keyof Events>(name: K, event: Events[K]): void {
+    for (const listener of this.listeners[name] ?? []) listener(event);
+  }
+
+  known(kind: Kind, type: string): Known | undefined {
+    return this.catalog[kind].find((entry) => entry.type === type);
+  }
+
+  send(request: Request): void {
+    this.transport?.send(request);
+  }
+
+  /** Change the state and start over with it; changes in quick succession are sent as one. */
+  edit(change: (state: State) => void): void {
+    change(this.state);
+    this.setRunning(false);
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.send({ type: "configure", state: this.state }), 60);
+  }
+
+  run(): void {
+    this.send({ type: this.running ? "pause" : "run" });
+    this.setRunning(!this.running);
+  }
+
+  step(unit: "step" | "epoch"): void {
+    this.send({ type: "step", count: 1, unit });
+  }
+
+  back(): void {
+    if (this.frame && this.frame.step > 0) this.send({ type: "back", step: this.frame.step - 1 });
+  }
+
+  reset(): void {
+    this.setRunning(false);
+    this.send({ type: "reset" });
+  }
+
+  select(selected: Selection | null): void {
+    this.selected = selected;
+    this.emit("selected", selected);
+  }
+
+  /** Have a screen reader say a sentence. */
+  say(text: string): void {
+    this.emit("said", text);
+  }
+
+  message(reply: Reply): void {
+    if (reply.type === "catalog") void this.start(reply);
+    else if (reply.type === "configured") this.settle(reply);
+    else if (reply.type === "error") this.emit("refused", reply);
+    else this.emit("reply", reply);
+  }
+
+  binary(message: Binary): void {
+    if (message.kind === "frame") this.receive(message);
+    else if (message.kind === "data") {
+      this.data = message;
+      this.emit("data", message);
+    } else this.emit("binary", message);
+  }
+
+  closed(reason: string): void {
+    this.setRunning(false);
+    this.emit("closed", reason);
+  }
+
+  private setRunning(running: boolean): void {
+    if (running === this.running) return;
+    this.running = running;
+    this.emit("running", running);
+  }
+
+  // A frame is drawn with the screen's next picture; one that comes before that takes its place.
+  private receive(frame: Frame): void {
+    const idle = this.waiting === null;
+    this.waiting = frame;
+    if (!idle) return;
+    const draw = (): void => {
+      const newest = this.waiting!;
+      this.waiting = null;
+      this.frame = newest;
+      this.setRunning(newest.running);
+      this.emit("frame", newest);
+      this.send({ type: "ack", frame: newest.frame });
+    };
+    if (document.hidden) setTimeout(draw, 100);
+    else requestAnimationFrame(draw);
+  }
+
+  private async start(catalog: Catalog): Promise<void> {
+    this.catalog = catalog;
+    this.state = (await decodeState(location.hash)) ?? structuredClone(catalog.state);
+    this.emit("catalog", catalog);
+    this.send({ type: "configure", state: this.state });
+  }
+
+  private settle(configured: Configured): void {
+    this.configured = configured;
+    this.state = structuredClone(configured.state);
+    const { selected } = this;
+    if (selected && (selected.layer >= configured.layers.length
+      || (selected.unit ?? 0) >= (configured.layers[selected.layer]!.output[0] ?? 0))) this.select(null);
+    this.emit("configured", configured);
+    void encodeState(this.state).then((text) => history.replaceState(null, "", `#${text}`));
+  }
+}
