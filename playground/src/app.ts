@@ -28,6 +28,9 @@ export interface Selection {
 
 export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties" | "initializers";
 
+/** How far training goes between two pictures. */
+export type Pace = "step" | "epoch" | "all";
+
 export class App implements Listener {
   state!: State;
   catalog!: Catalog;
@@ -35,12 +38,14 @@ export class App implements Listener {
   data: Data | null = null;
   frame: Frame | null = null;
   running = false;
+  pace: Pace = "epoch";
   selected: Selection | null = null;
 
   private transport: Transport | null = null;
   private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
   private waiting: Frame | null = null;
   private timer = 0;
+  private seen = false; // a frame of the run that was asked for
 
   connect(open: (listener: Listener) => Transport): void {
     this.transport = open(this);
@@ -71,15 +76,29 @@ export class App implements Listener {
   }
 
   run(): void {
-    this.send({ type: this.running ? "pause" : "run" });
     this.setRunning(!this.running);
+    if (!this.running) this.send({ type: "pause" });
+    else this.advance();
+  }
+
+  setPace(pace: Pace): void {
+    this.pace = pace;
+    if (!this.running) return;
+    this.send({ type: "pause" });
+    this.advance();
+  }
+
+  private advance(): void {
+    this.send(this.pace === "all" ? { type: "run" } : { type: "step", count: 1, unit: this.pace });
   }
 
   step(unit: "step" | "epoch"): void {
+    this.setRunning(false);
     this.send({ type: "step", count: 1, unit });
   }
 
   back(): void {
+    this.setRunning(false);
     if (this.frame && this.frame.step > 0) this.send({ type: "back", step: this.frame.step - 1 });
   }
 
@@ -121,6 +140,7 @@ export class App implements Listener {
   private setRunning(running: boolean): void {
     if (running === this.running) return;
     this.running = running;
+    this.seen = false;
     this.emit("running", running);
   }
 
@@ -133,9 +153,12 @@ export class App implements Listener {
       const newest = this.waiting!;
       this.waiting = null;
       this.frame = newest;
-      this.setRunning(newest.running);
+      // Frames sent before the server heard of a click do not turn the button back.
+      if (this.running && (newest.ended !== null || (this.pace === "all" && this.seen && !newest.running))) this.setRunning(false);
+      this.seen ||= newest.running;
       this.emit("frame", newest);
       this.send({ type: "ack", frame: newest.frame });
+      if (this.running && this.pace !== "all" && !newest.running) this.advance();
     };
     if (document.hidden) setTimeout(draw, 100);
     else requestAnimationFrame(draw);

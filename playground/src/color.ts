@@ -58,7 +58,7 @@ export const classColor = (index: number): string => css(CLASSES[index % CLASSES
 export function paintGrid(canvas: HTMLCanvasElement, grid: Float32Array, limit: number, discrete = false): void {
   const size = Math.round(Math.sqrt(grid.length));
   paint(canvas, size, (k) => {
-    const value = discrete ? Math.sign(grid[k]!) * 0.75 : grid[k]! / limit;
+    const value = discrete ? Math.sign(grid[k]!) * 0.5 : grid[k]! / limit;
     const level = value !== value ? 0.5 : (Math.max(-1, Math.min(1, value)) + 1) / 2;
     return scale[Math.round(level * (LEVELS - 1))]!;
   });
@@ -71,8 +71,8 @@ export function paintClasses(canvas: HTMLCanvasElement, grids: Float32Array, cla
   paint(canvas, Math.round(Math.sqrt(cells)), (k) => {
     let best = 0;
     for (let c = 1; c < classes; c += 1) if (grids[c * cells + k]! > grids[best * cells + k]!) best = c;
-    const sure = discrete ? 0.75 : (grids[best * cells + k]! - 1 / classes) / (1 - 1 / classes);
-    return packed(mixed(pale, CLASSES[best % CLASSES.length]!, 0.85 * Math.max(0, Math.min(1, sure))));
+    const sure = discrete ? 0.8 : (grids[best * cells + k]! - 1 / classes) / (1 - 1 / classes);
+    return packed(mixed(pale, CLASSES[best % CLASSES.length]!, 0.6 * Math.max(0, Math.min(1, sure))));
   });
 }
 

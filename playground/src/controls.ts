@@ -1,6 +1,6 @@
 // The bar at the top: run, step, back, reset; where training stands.
-import type { App } from "./app";
-import { button, digits, h } from "./dom";
+import type { App, Pace } from "./app";
+import { button, digits, h, select } from "./dom";
 
 const SAID_EVERY = 5000; // milliseconds between two sentences to a screen reader while training runs
 
@@ -34,7 +34,7 @@ export function controls(app: App): HTMLElement {
       if (value !== null && value !== undefined) read(title, `${(100 * value).toFixed(1)}%`);
       else values.get(title)?.parentElement?.remove(), values.delete(title);
     }
-    if (!frame.running || performance.now() - said > SAID_EVERY) {
+    if (!app.running || performance.now() - said > SAID_EVERY) {
       said = performance.now();
       app.say([...values].map(([name, place]) => `${name} ${place.textContent}`).join(", "));
     }
@@ -44,6 +44,8 @@ export function controls(app: App): HTMLElement {
   return h("div", { className: "controls" },
     h("div", { className: "buttons", role: "group", "aria-label": "Training" },
       run,
+      select([["step", "by step"], ["epoch", "by epoch"], ["all", "full speed"]], app.pace, (pace) => app.setPace(pace as Pace),
+        { "aria-label": "Speed", title: "How far training goes between two pictures" }),
       button("Step", () => app.step("step"), { title: "Train on the next batch" }),
       button("Epoch", () => app.step("epoch"), { title: "Train to the end of the epoch" }),
       button("Back", () => app.back(), { title: "Go back one step" }),

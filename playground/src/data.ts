@@ -1,15 +1,8 @@
 // The data: which, how many, how noisy, how much is held out.
 import type { App } from "./app";
 import { button, checkbox, field, h, number, select } from "./dom";
-import type { State } from "./protocol";
-
-/** Give the network the output units and the loss that a data set asks for. */
-export function suit(state: State, task: "classes" | "regression", outputs: number): void {
-  const { layers } = state.network;
-  const last = layers.findLast(({ type }) => type === "Dense");
-  if (last) last.units = outputs;
-  state.network.loss = task === "regression" ? "squared_error" : outputs > 1 ? "softmax_cross_entropy" : "sigmoid_cross_entropy";
-}
+import { csv, pad } from "./own";
+import { suit } from "./suit";
 
 function slider(
   label: string, value: number, range: { min: number; max: number; step: number }, text: (value: number) => string,
@@ -34,18 +27,27 @@ export function data(app: App): HTMLElement {
   const body = h("div", { className: "stack" });
   const about = h("p", { className: "note" });
 
+  let own = ""; // "points" or "csv", while that is being made
+
   const build = (): void => {
     const { data: now } = app.state;
-    const names = app.catalog.datasets.map(({ name, title }) => [name, title] as const);
+    const names = [...app.catalog.datasets.map(({ name, title }) => [name, title] as const), ["points", "Drawn points"], ["csv", "CSV file"]] as const;
+    const drawn = ["points", "csv"].includes(own || now.name);
+    const kind = own || now.name;
     const percent = (value: number): string => `${Math.round(100 * value)}%`;
     body.replaceChildren(
-      field("Data set", select(names, now.name, (name) => app.edit((state) => {
-        state.data.name = name;
-        const set = app.catalog.datasets.find((entry) => entry.name === name)!;
-        suit(state, set.task, set.outputs);
-      }))),
-      slider("Rows", now.samples, { min: 20, max: 2000, step: 20 }, String, (value) => app.edit((state) => { state.data.samples = value; })),
-      slider("Noise", now.noise, { min: 0, max: 1, step: 0.05 }, percent, (value) => app.edit((state) => { state.data.noise = value; })),
+      field("Data set", select(names, kind, (name) => {
+        const set = app.catalog.datasets.find((entry) => entry.name === name);
+        own = set ? "" : name;
+        if (!set) { build(); return; }
+        app.edit((state) => {
+          state.data.name = name;
+          suit(state, set.task, set.outputs);
+        });
+      })),
+      kind === "points" ? pad(app) : kind === "csv" ? csv(app) : "",
+      drawn ? "" : slider("Rows", now.samples, { min: 20, max: 2000, step: 20 }, String, (value) => app.edit((state) => { state.data.samples = value; })),
+      drawn ? "" : slider("Noise", now.noise, { min: 0, max: 1, step: 0.05 }, percent, (value) => app.edit((state) => { state.data.noise = value; })),
       slider("Held out", now.test, { min: 0, max: 0.9, step: 0.1 }, percent, (value) => app.edit((state) => { state.data.test = value; })),
       checkbox("Standardize inputs", now.scale, (on) => app.edit((state) => { state.data.scale = on; })),
       h("div", { className: "row end" },

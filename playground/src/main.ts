@@ -1,11 +1,16 @@
 import { App } from "./app";
+import { badge, checkTab } from "./check";
 import { controls } from "./controls";
 import { curves } from "./curves";
 import { data } from "./data";
 import { button, h } from "./dom";
+import { exploreTab } from "./explore";
 import { network } from "./network";
 import { output } from "./output";
 import { panel } from "./panel";
+import { tabs } from "./tabs";
+import { takeHomeTab } from "./takehome";
+import { traceTab } from "./trace";
 import { training } from "./training";
 import { SocketTransport } from "./transport";
 import "./playground.css";
@@ -22,15 +27,27 @@ app.on("refused", ({ text }) => refuse(text));
 app.on("closed", refuse);
 app.on("configured", () => { alert.hidden = true; });
 
+const lab = tabs("Look closer", {
+  "Step by step": traceTab(app),
+  "Check and break": checkTab(app),
+  "Sweep and surface": exploreTab(app),
+  "Take it home": takeHomeTab(app),
+});
+const openCheck = (): void => {
+  lab.open("Check and break");
+  lab.element.scrollIntoView();
+};
+
 document.body.append(
-  h("header", {}, h("h1", {}, "chainrule ", h("span", {}, "playground")), controls(app)),
+  h("header", {}, h("h1", {}, "chainrule ", h("span", {}, "playground")), controls(app), badge(app, openCheck)),
   alert,
   h("main", {},
     training(app),
     h("div", { className: "columns" },
       data(app),
       h("div", { className: "middle" }, network(app), panel(app)),
-      h("div", { className: "right" }, output(app), curves(app)))),
+      h("div", { className: "right" }, output(app), curves(app))),
+    lab.element),
   live,
 );
 

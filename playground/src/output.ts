@@ -4,6 +4,7 @@ import { classColor, onTheme, paintClasses, paintGrid, tint } from "./color";
 import { checkbox, digits, h } from "./dom";
 
 const SIZE = 320;
+const SOFT = 1.6; // the map is paler than the points on it
 
 /** The middle and half the range of the targets: what the scale of colors shows. */
 export function targetRange(app: App): [number, number] {
@@ -40,7 +41,7 @@ export function output(app: App): HTMLElement {
     const two = grid.shape[0] === 2;
     const values = Float32Array.from({ length: cells }, (_, k) =>
       two ? source[cells + k]! - source[k]! : (source[k]! - middle) / half);
-    paintGrid(map, values, 1, discrete);
+    paintGrid(map, values, SOFT, discrete);
   };
 
   const drawPoints = (): void => {

@@ -20,7 +20,7 @@ export function panel(app: App): HTMLElement {
     body.replaceChildren(
       h("h3", {}, `Layer ${k}: ${info.title}`),
       h("p", { className: "note" }, `${info.input.join(" × ")} → ${info.output.join(" × ")}`, parameters ? `; parameters ${parameters}` : "; no parameters",
-        `. ${app.known("layers", info.type)?.summary ?? ""} `, h("code", {}, `${info.file}:${info.line}`)),
+        `. ${app.known("layers", info.type)?.summary ?? ""} `, h("code", {}, info.file)),
       h("div", { className: "fields" }, ...own,
         field("Add a layer after it", select(
           [["", "choose"], ...app.catalog.layers.map(({ type }) => [type, type] as const)], "",
@@ -76,12 +76,12 @@ export function panel(app: App): HTMLElement {
       if (grid && grid.length === 2500) {
         const limit = limitOf(grid);
         paintGrid(canvas, grid, limit);
-        range.textContent = `−${digits(limit, 1)} to ${digits(limit, 1)}`;
+        range.textContent = `Color scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
       }
       let text = "";
       for (const { row, input, gradient, memory } of cells) {
         const value = frame.values.get(`${row.name}/${row.layer}`)?.data[row.at] ?? NaN;
-        if (document.activeElement !== input) input.value = String(Number(value.toPrecision(6)));
+        if (document.activeElement !== input) input.value = String(Number(value.toPrecision(5)));
         const slope = frame.values.get(`d${row.name}/${row.layer}`)?.data[row.at];
         gradient.textContent = slope === undefined ? "" : digits(slope, 4);
         memory.forEach((cell, m) => {

@@ -9,6 +9,7 @@ type: "configure"
 state: State
 } | {
 type: "run"
+pace?: (number | null)
 } | {
 type: "pause"
 } | {
@@ -95,7 +96,7 @@ outputs: number
 type: "trace"
 sample: number
 value: number
-value_after: number
+value_after: (number | null)
 prediction: number[]
 steps: Operation[]
 } | {
@@ -108,6 +109,7 @@ parameters: {
 name: string
 layer: number
 state: string
+hint: string
 error: (number | null)
 }[]
 } | {
@@ -281,8 +283,15 @@ parameters: {
 [k: string]: number[]
 }
 edited: boolean
+/**
+ * The file in the package that defines it.
+ */
 file: string
-line: number
+/**
+ * The line of its forward.
+ */
+forward: number
+backward: number
 }
 export interface DataInfo {
 rows: number
@@ -331,18 +340,17 @@ marked: (number[] | null)
 worked: string[]
 checks: Check[]
 symbols: {
-[k: string]: number
+[k: string]: number | null
 }
 code: {
 title: string
-lines: string[]
-first: number
+text: string
 }[]
 }
 export interface Check {
 entry: string
-analytic: number
-numeric: number
+analytic: (number | null)
+numeric: (number | null)
 h: number
 ok: boolean
 quotient: string

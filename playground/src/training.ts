@@ -32,7 +32,7 @@ export function training(app: App): HTMLElement {
       choose("Loss", "losses", { type: loss }, (part) => { network.loss = part; }),
       ...(typeof network.loss === "string" ? [] : fields(app, "losses", network.loss, edited)),
       choose("Optimizer", "optimizers", now.optimizer, (part) => { now.optimizer = part; }),
-      ...fields(app, "optimizers", now.optimizer, edited, ["epsilon"]),
+      ...fields(app, "optimizers", now.optimizer, edited, ["epsilon", "epsilon_hat"]),
       choose("Schedule", "schedules", now.schedule, (part) => { now.schedule = part; }),
       ...fields(app, "schedules", now.schedule, edited),
       field("Batch size", number(now.batch_size, (value) => app.edit((state) => { state.training.batch_size = value; }), { min: 1, step: 1 })),
@@ -53,5 +53,7 @@ export function training(app: App): HTMLElement {
     build();
     if (active >= 0) (row.querySelectorAll<HTMLElement>("input, select, button")[active] ?? null)?.focus();
   });
-  return h("section", { className: "training", "aria-label": "Training settings" }, row);
+  const open = !matchMedia("(max-width: 820px)").matches;
+  return h("section", { className: "training", "aria-label": "Training settings" },
+    h("details", { open }, h("summary", {}, "Training settings"), row));
 }
