@@ -24,6 +24,7 @@ interface Events {
 export interface Selection {
   layer: number;
   unit: number | null;
+  source?: number; // the weight to edit
 }
 
 export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties" | "initializers";
@@ -84,12 +85,12 @@ export class App implements Listener {
   setPace(pace: Pace): void {
     this.pace = pace;
     if (!this.running) return;
-    this.send({ type: "pause" });
     this.advance();
   }
 
   private advance(): void {
-    this.send(this.pace === "all" ? { type: "run" } : { type: "step", count: 1, unit: this.pace });
+    const pace = { step: 1, epoch: this.configured?.batches ?? 1, all: null }[this.pace];
+    this.send({ type: "run", pace });
   }
 
   step(unit: "step" | "epoch"): void {
@@ -110,6 +111,13 @@ export class App implements Listener {
   select(selected: Selection | null): void {
     this.selected = selected;
     this.emit("selected", selected);
+  }
+
+  /** Take the state of an address. */
+  async follow(fragment: string): Promise<void> {
+    const state = await decodeState(fragment);
+    if (state) this.edit(() => { this.state = state; });
+    else this.emit("refused", { about: null, text: "This link holds no state of the playground." });
   }
 
   /** Have a screen reader say a sentence. */
@@ -150,15 +158,15 @@ export class App implements Listener {
     this.waiting = frame;
     if (!idle) return;
     const draw = (): void => {
-      const newest = this.waiting!;
+      const newest = this.waiting;
       this.waiting = null;
+      if (!newest) return;
       this.frame = newest;
       // Frames sent before the server heard of a click do not turn the button back.
-      if (this.running && (newest.ended !== null || (this.pace === "all" && this.seen && !newest.running))) this.setRunning(false);
+      if (this.running && (newest.ended !== null || (this.seen && !newest.running))) this.setRunning(false);
       this.seen ||= newest.running;
       this.emit("frame", newest);
       this.send({ type: "ack", frame: newest.frame });
-      if (this.running && this.pace !== "all" && !newest.running) this.advance();
     };
     if (document.hidden) setTimeout(draw, 100);
     else requestAnimationFrame(draw);
@@ -172,6 +180,8 @@ export class App implements Listener {
   }
 
   private settle(configured: Configured): void {
+    if (this.waiting) this.send({ type: "ack", frame: this.waiting.frame }); // of the network before
+    this.waiting = this.frame = this.data = null;
     this.configured = configured;
     this.state = structuredClone(configured.state);
     const { selected } = this;

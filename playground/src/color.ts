@@ -76,6 +76,22 @@ export function paintClasses(canvas: HTMLCanvasElement, grids: Float32Array, cla
   });
 }
 
+/** Draw the values along a line, over an axis at zero. */
+export function paintCurve(canvas: HTMLCanvasElement, values: Float32Array, limit: number): void {
+  const size = 100;
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d")!;
+  const style = getComputedStyle(canvas);
+  const y = (value: number): number => size / 2 - (value / limit) * (size / 2 - 6);
+  context.strokeStyle = style.getPropertyValue("--line");
+  context.strokeRect(0, size / 2, size, 0);
+  context.beginPath();
+  values.forEach((value, k) => context.lineTo((k / (values.length - 1)) * size, y(value)));
+  context.lineWidth = 5;
+  context.strokeStyle = style.getPropertyValue("--positive");
+  context.stroke();
+}
+
 function paint(canvas: HTMLCanvasElement, size: number, color: (k: number) => number): void {
   if (canvas.width !== size) canvas.width = canvas.height = size;
   const context = canvas.getContext("2d")!;

@@ -85,5 +85,5 @@ export function digits(value: number, places = 3): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : value.toFixed(size >= 100 ? 1 : places);
-  return text.replace("-", "−");
+  return text.replaceAll("-", "−");
 }

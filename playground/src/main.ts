@@ -5,6 +5,7 @@ import { curves } from "./curves";
 import { data } from "./data";
 import { button, h } from "./dom";
 import { exploreTab } from "./explore";
+import { lesson } from "./lesson";
 import { network } from "./network";
 import { output } from "./output";
 import { panel } from "./panel";
@@ -42,6 +43,7 @@ document.body.append(
   h("header", {}, h("h1", {}, "chainrule ", h("span", {}, "playground")), controls(app), badge(app, openCheck)),
   alert,
   h("main", {},
+    lesson(app),
     training(app),
     h("div", { className: "columns" },
       data(app),
@@ -55,3 +57,6 @@ const address = new URL(`ws${location.search}`, location.href);
 address.protocol = address.protocol.replace("http", "ws");
 address.hash = "";
 app.connect((listener) => new SocketTransport(address, listener));
+
+// A link pasted over this one.
+addEventListener("hashchange", () => void app.follow(location.hash));

@@ -1,12 +1,15 @@
 // The network: a heat map for every unit, a line for every weight.
 import type { App } from "./app";
 import { activation, blocks, type Block } from "./blocks";
-import { onTheme, paintGrid, sign, tint } from "./color";
+import { onTheme, paintCurve, paintGrid, sign, tint } from "./color";
 import { button, digits, h, s, select } from "./dom";
 import { fresh } from "./form";
 
-const MOST_UNITS = 16; // columns with more units are drawn as one image of small cells, without lines
-const HEAD = 92;
+const MOST_UNITS = 40; // units drawn of a column
+const TALLEST = 10; // units in a row of a column of many
+const MOST_HITS = 400; // lines that answer to the pointer
+const HEAD = 92; // pixels above the units; each further layer of a column takes CHIP more
+const CHIP = 28;
 const NARROWEST = 104;
 
 interface Unit {
@@ -40,6 +43,17 @@ export function unitGrid(app: App, layer: number, unit: number): Float32Array | 
   return grid.data.subarray(unit * cells, (unit + 1) * cells);
 }
 
+/** The side of the image that the inputs are, or 0. */
+const side = (app: App): number => {
+  const { inputs, names } = app.configured!.data;
+  const root = Math.sqrt(inputs);
+  return inputs > 4 && Number.isInteger(root) && names[0]?.startsWith("pixel") ? root : 0;
+};
+
+/** The rows of a grid that is painted from the bottom, first row last. */
+const upright = (values: (k: number) => number, size: number): Float32Array =>
+  Float32Array.from({ length: size * size }, (_, k) => values((size - 1 - Math.floor(k / size)) * size + (k % size)));
+
 export function network(app: App): HTMLElement {
   const svg = s("svg", { class: "lines", "aria-hidden": "true" });
   const board = h("div", { className: "board", role: "group", "aria-label": "Network. Arrow keys move between units; Enter opens one." });
@@ -51,6 +65,7 @@ export function network(app: App): HTMLElement {
   let labels: { text: SVGTextElement; line: Line }[] = [];
   let at: [number, number] = [1, 0];
   let wide = 0;
+  let shows: "W" | "dW" = "W";
 
   const change = (layer: number, argument: string, value: unknown): void =>
     app.edit((state) => { state.network.layers[layer]![argument] = value; });
@@ -129,10 +144,20 @@ export function network(app: App): HTMLElement {
     number();
   };
 
+  /** Show the number of one line under the pointer. */
+  const point = (line: Line, x: number, y: number): void => {
+    for (const { text } of labels) text.remove();
+    line.path.classList.add("near");
+    const text = s("text", { x, y: y - 5, class: "weight", "text-anchor": "middle" });
+    svg.append(text);
+    labels = [{ text, line }];
+    number();
+  };
+
   const number = (): void => {
     for (const { text, line } of labels) {
-      const W = app.frame?.values.get(`W/${line.layer}`);
-      if (W) text.textContent = digits(W.data[line.index]!, 2);
+      const W = app.frame?.values.get(`${shows}/${line.layer}`);
+      if (W) text.textContent = digits(W.data[line.index]!, shows === "W" ? 2 : 4);
     }
   };
 
@@ -169,13 +194,16 @@ export function network(app: App): HTMLElement {
     const hadFocus = board.contains(document.activeElement) && document.activeElement!.classList.contains("unit");
     columns = blocks(app);
     const counts = [configured.data.inputs, ...columns.map((block) => block.units)];
-    const shown = counts.map((count) => Math.min(count, MOST_UNITS));
-    const tallest = Math.max(4, ...shown);
+    const image = side(app);
+    const shown = counts.map((count, column) => (image && !column ? 1 : Math.min(count, MOST_UNITS)));
+    const tallest = Math.max(4, ...shown.map((count) => (count > 16 ? TALLEST : count)));
     const size = tallest <= 8 ? 38 : tallest <= 12 ? 28 : 22;
     const pitch = size + (tallest <= 8 ? 12 : 8);
-    wide = Math.max(scroller.clientWidth, NARROWEST * counts.length);
+    const widest = Math.max(...shown.map((count) => (count > 16 ? Math.ceil(count / TALLEST) : 1)));
+    const above = HEAD + CHIP * Math.max(0, ...columns.map((block) => block.last - block.first - (activation(app, block) ? 1 : 0)));
+    wide = Math.max(scroller.clientWidth, Math.max(NARROWEST, widest * (size + 6) + 40) * counts.length);
     const step = wide / counts.length;
-    const height = HEAD + tallest * pitch + 26;
+    const height = above + tallest * pitch + 26;
     svg.setAttribute("viewBox", `0 0 ${wide} ${height}`);
     svg.replaceChildren();
     board.style.width = svg.style.width = `${wide}px`;
@@ -188,21 +216,24 @@ export function network(app: App): HTMLElement {
       header.style.maxWidth = `${step - 8}px`;
       board.append(header);
       const made: Unit[] = [];
-      const top = HEAD + ((tallest - count) * pitch) / 2;
+      const rows = count > 16 ? TALLEST : count;
+      const across = Math.ceil(count / rows);
+      const top = above + ((tallest - rows) * pitch) / 2;
       for (let k = 0; k < count; k += 1) {
         const one = unit(column, k, size);
-        const y = top + k * pitch + size / 2;
-        one.element.style.left = `${center - size / 2}px`;
+        const x = center + (Math.floor(k / rows) - (across - 1) / 2) * (size + 6);
+        const y = top + (k % rows) * pitch + size / 2;
+        one.element.style.left = `${x - size / 2}px`;
         one.element.style.top = `${y - size / 2}px`;
-        one.x = center + size / 2;
+        one.x = x + size / 2;
         one.y = y;
         board.append(one.element);
         made.push(one);
       }
-      if (counts[column]! > count) {
+      if (counts[column]! > count && !(image && !column)) {
         const more = h("span", { className: "more" }, `and ${counts[column]! - count} more`);
         more.style.left = `${center}px`;
-        more.style.top = `${top + count * pitch}px`;
+        more.style.top = `${top + rows * pitch}px`;
         board.append(more);
       }
       if (column) {
@@ -219,13 +250,21 @@ export function network(app: App): HTMLElement {
     lines = [];
     columns.forEach((block, c) => {
       const shape = configured.layers[block.first]!.parameters.W;
-      if (shape?.length !== 2) return;
+      if (shape?.length !== 2 || (image && !c)) return;
+      const hits = shape[0]! * shape[1]! <= MOST_HITS;
       units[c]!.forEach((source, i) => units[c + 1]!.forEach((target, j) => {
         const [x1, y1, x2, y2] = [source.x, source.y, target.x - size, target.y];
         const middle = (x1 + x2) / 2;
         const path = s("path", { d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
         svg.append(path);
-        lines.push({ path, layer: block.first, index: i * shape[1]! + j, from: [c, i], to: [c + 1, j] });
+        const line: Line = { path, layer: block.first, index: i * shape[1]! + j, from: [c, i], to: [c + 1, j] };
+        lines.push(line);
+        if (!hits) return;
+        const hit = s("path", { class: "hit", d: path.getAttribute("d") });
+        hit.addEventListener("pointerenter", () => point(line, middle, (y1 + y2) / 2));
+        hit.addEventListener("pointerleave", () => { path.classList.remove("near"); highlight(...chosen()); });
+        hit.addEventListener("click", () => app.select({ layer: block.first, unit: j, source: i }));
+        svg.append(hit);
       }));
     });
     title.textContent = `${configured.parameters.toLocaleString("en")} parameters`;
@@ -243,26 +282,47 @@ export function network(app: App): HTMLElement {
   // Inputs never change: x runs along one axis of the plane, every other input is constant on it.
   const inputs = (): void => {
     const box = app.configured?.box;
-    const [rows, cells] = box?.shape ?? [0, 0];
+    const [rows = 0, cells = 0] = box?.shape ?? [];
+    const image = side(app);
+    if (image) picture(image);
     units[0]?.forEach(({ canvas }, k) => {
-      if (!box || rows !== 50) return;
+      if (box && rows === 1) paintCurve(canvas, Float32Array.of(-1, 1), 1);
+      if (!box || rows === 1) return;
       const [from, to] = k === box.columns[0] ? box.x : k === box.columns[1] ? box.y! : [box.slice[k]!, box.slice[k]!];
       const limit = Math.max(Math.abs(from!), Math.abs(to!), 1e-6);
-      const along = k === box.columns[1] ? (cell: number) => Math.floor(cell / cells!) / (rows - 1) : (cell: number) => (cell % cells!) / (cells! - 1);
-      paintGrid(canvas, Float32Array.from({ length: rows * cells! }, (_, cell) => from! + along(cell) * (to! - from!)), limit);
+      const along = k === box.columns[1] ? (cell: number) => Math.floor(cell / cells) / (rows - 1) : (cell: number) => (cell % cells) / (cells - 1);
+      paintGrid(canvas, Float32Array.from({ length: rows * cells }, (_, cell) => from! + along(cell) * (to! - from!)), limit);
     });
+  };
+
+  // Inputs that are an image: the first training row.
+  const picture = (size: number): void => {
+    const X = app.data?.values.get("X");
+    const tile = units[0]?.[0];
+    if (!X || !tile) return;
+    const grid = upright((k) => X.data[k]!, size);
+    paintGrid(tile.canvas, grid, limitOf(grid));
+    tile.element.querySelector(".name")!.textContent = `${size} × ${size}`;
+  };
+
+  // A unit fed by the pixels shows its weights as an image, where there is no plane to show it over.
+  const template = (block: Block, k: number, size: number): Float32Array | undefined => {
+    const W = app.frame?.values.get(`W/${block.first}`);
+    return W && upright((pixel) => W.data[pixel * block.units + k]!, size);
   };
 
   const draw = (): void => {
     const { frame } = app;
     if (!frame) return;
+    const image = app.configured!.box ? 0 : side(app);
     columns.forEach((block, c) => {
       const bias = frame.values.get(`b/${block.first}`);
       const acts = activation(app, block);
       const saturation = acts && frame.values.get(`saturation/${acts.layer}`);
       units[c + 1]?.forEach(({ element, canvas, bias: dot }, k) => {
-        const grid = unitGrid(app, block.last, k);
-        if (grid && grid.length === 2500) paintGrid(canvas, grid, limitOf(grid));
+        const grid = image && !c ? template(block, k, image) : unitGrid(app, block.last, k);
+        if (grid && app.configured!.box?.shape[0] === 1) paintCurve(canvas, grid, limitOf(grid));
+        else if (grid) paintGrid(canvas, grid, image ? Math.max(...grid.map(Math.abs)) : limitOf(grid));
         if (bias) dot.style.background = tint(bias.data[k]!, 1);
         dot.hidden = !bias;
         const mark = saturation && saturation.data[k]! > 0.99 ? (/ReLU/.test(acts.type) ? "dead" : "saturated") : "";
@@ -272,10 +332,13 @@ export function network(app: App): HTMLElement {
         }
       });
     });
+    const scales = new Map<number, number>();
     for (const { path, layer, index } of lines) {
-      const value = frame.values.get(`W/${layer}`)?.data[index] ?? 0;
+      const numbers = frame.values.get(`${shows}/${layer}`)?.data;
+      const value = numbers?.[index] ?? 0;
+      if (!scales.has(layer)) scales.set(layer, shows === "W" ? 2.2 : 5 / Math.max(1e-12, ...(numbers ?? []).map(Math.abs)));
       path.style.stroke = sign(value);
-      path.style.strokeWidth = String(Math.min(7, 0.4 + 2.2 * Math.abs(value)));
+      path.style.strokeWidth = String(Math.min(7, 0.4 + scales.get(layer)! * Math.abs(value)));
     }
     const norms = frame.values.get("norm");
     board.querySelectorAll(".norm").forEach((place, c) => {
@@ -288,11 +351,13 @@ export function network(app: App): HTMLElement {
   };
 
   app.on("configured", build);
+  app.on("data", inputs);
   app.on("frame", draw);
   app.on("selected", () => highlight(...chosen()));
   onTheme(() => { inputs(); draw(); });
   new ResizeObserver(() => { if (Math.abs(Math.max(scroller.clientWidth, NARROWEST * units.length) - wide) > 2) build(); }).observe(scroller);
 
   return h("section", { className: "network", "aria-labelledby": "network-title" },
-    h("div", { className: "row" }, h("h2", { id: "network-title" }, "Network"), title), scroller);
+    h("div", { className: "row" }, h("h2", { id: "network-title" }, "Network"), title,
+      h("label", { className: "check" }, "Lines show", select([["W", "weights"], ["dW", "gradients"]], shows, (name) => { shows = name as typeof shows; draw(); }))), scroller);
 }

@@ -1,7 +1,7 @@
 // What the network answers everywhere on the plane, with the points it learns from and those it never sees.
 import type { App } from "./app";
 import { classColor, onTheme, paintClasses, paintGrid, tint } from "./color";
-import { checkbox, digits, h } from "./dom";
+import { checkbox, digits, field, h, number, select } from "./dom";
 
 const SIZE = 320;
 const SOFT = 1.6; // the map is paler than the points on it
@@ -21,9 +21,10 @@ export function output(app: App): HTMLElement {
   const points = h("canvas", { className: "points" });
   const stage = h("div", { className: "stage", role: "img" }, map, points);
   const legend = h("div", { className: "scale" });
-  const confusion = h("div", { className: "confusion" });
+  const confusion = h("div", { className: "confusion scroll", tabIndex: 0, role: "region", "aria-label": "Confusion matrix" });
   const horizontal = h("span", { className: "axis x" });
   const vertical = h("span", { className: "axis y" });
+  const looking = h("div", { className: "fields" });
   let discrete = false;
   let held = true;
 
@@ -62,6 +63,7 @@ export function output(app: App): HTMLElement {
     const place = (value: number, [from, to]: number[]): number => ((value - from!) / (to! - from!)) * SIZE;
     const up = (value: number): number => SIZE - (curve ? place(value, [low, low + 2.5 * half]) : place(value, box.y!));
     const style = getComputedStyle(points);
+    const dot = style.getPropertyValue("--positive");
     const rim = style.getPropertyValue("--rim");
     const width = t.shape[1] ?? 1;
     const target = (row: number): number => {
@@ -75,7 +77,7 @@ export function output(app: App): HTMLElement {
       for (let row = 0; row < X.shape[0]!; row += 1) {
         if (test.data[row] !== wanted) continue;
         const value = target(row);
-        const color = several() ? classColor(value) : tint((value - middle) / half, 1);
+        const color = several() ? classColor(value) : curve ? dot : tint((value - middle) / half, 1);
         context.beginPath();
         context.arc(
           place(X.data[row * columns + box.columns[0]!]!, box.x),
@@ -109,12 +111,33 @@ export function output(app: App): HTMLElement {
       })
       : [h("span", {}, classes[0] ?? digits(middle - half, 2)), h("span", { className: "ramp" }), h("span", {}, classes[1] ?? digits(middle + half, 2))]));
     const columns = configured.box?.columns ?? [];
+    decision.hidden = !classes.length;
     horizontal.textContent = names[columns[0] ?? 0] ?? "";
     vertical.textContent = configured.box?.shape[0] === 1 ? "target" : (names[columns[1] ?? 1] ?? "");
     stage.classList.toggle("line", configured.box?.shape[0] === 1);
-    stage.hidden = configured.box === null;
+    stage.parentElement!.hidden = legend.hidden = switches.hidden = configured.box === null;
     stage.setAttribute("aria-label",
       `Predictions over ${configured.box?.names.join(" and ") ?? "the inputs"}, with ${configured.data.rows} training and ${configured.data.test_rows} held-out points`);
+  };
+
+  // More than two inputs: which two the plane shows, and where it cuts the others.
+  const look = (): void => {
+    const { configured } = app;
+    looking.hidden = !configured || configured.data.inputs < 3;
+    if (!configured || looking.hidden || looking.contains(document.activeElement)) return;
+    const { names } = configured.data;
+    const { box } = configured;
+    const options = [["", "none"] as const, ...names.map((name, k) => [String(k), name] as const)];
+    const chosen = [box?.columns[0], box?.columns[1]].map((k) => (k === undefined ? "" : String(k)));
+    const send = (slice: number[] | null): void => {
+      if (chosen[0] && chosen[1] && chosen[0] !== chosen[1]) app.send({ type: "look", columns: [Number(chosen[0]), Number(chosen[1])], slice });
+    };
+    const cut = box?.slice.slice() ?? [];
+    looking.replaceChildren(
+      ...["Across", "Up"].map((title, k) => field(title, select(options, chosen[k]!, (value) => { chosen[k] = value; send(null); }))),
+      ...(box && names.length <= 10
+        ? names.flatMap((name, k) => (box.columns.includes(k) ? [] : [field(name, number(Number(cut[k]!.toPrecision(3)), (value) => { cut[k] = value; send(cut); }))]))
+        : []));
   };
 
   const confuse = (): void => {
@@ -131,6 +154,7 @@ export function output(app: App): HTMLElement {
         h("tbody", {}, ...classes.map((name) => h("tr", {}, h("th", { scope: "row" }, name), ...classes.map(() => h("td"))))));
       confusion.replaceChildren(table);
     }
+    confusion.classList.toggle("many", size > 6);
     const cells = table.querySelectorAll("td");
     counts.data.forEach((count, k) => {
       const cell = cells[k]!;
@@ -139,17 +163,20 @@ export function output(app: App): HTMLElement {
     });
   };
 
-  app.on("configured", () => { confusion.replaceChildren(); describe(); });
+  app.on("configured", () => { confusion.replaceChildren(); describe(); look(); });
   app.on("data", () => { describe(); drawPoints(); });
   app.on("frame", () => { paint(); confuse(); });
   onTheme(() => { paint(); drawPoints(); });
 
+  const decision = checkbox("Decision only", discrete, (on) => { discrete = on; paint(); });
+  const switches = h("div", { className: "row" },
+    checkbox("Held-out points", held, (on) => { held = on; drawPoints(); }),
+    decision);
   return h("section", { className: "output", "aria-labelledby": "output-title" },
     h("h2", { id: "output-title" }, "Output"),
+    looking,
     h("div", { className: "plot" }, vertical, stage, horizontal),
     legend,
-    h("div", { className: "row" },
-      checkbox("Held-out points", held, (on) => { held = on; drawPoints(); }),
-      checkbox("Decision only", discrete, (on) => { discrete = on; paint(); })),
+    switches,
     confusion);
 }

@@ -1,7 +1,7 @@
 // The panel under the network: a unit's numbers, or a layer's settings.
 import type { App } from "./app";
 import { activation, blocks } from "./blocks";
-import { paintGrid } from "./color";
+import { paintCurve, paintGrid } from "./color";
 import { button, digits, field, h, number, select } from "./dom";
 import { fields, fresh } from "./form";
 import { limitOf, unitGrid } from "./network";
@@ -72,11 +72,11 @@ export function panel(app: App): HTMLElement {
       const { frame } = app;
       if (!frame) return;
       const grid = unitGrid(app, block.last, j);
-      canvas.hidden = grid?.length !== 2500;
-      if (grid && grid.length === 2500) {
+      canvas.hidden = !grid;
+      if (grid) {
         const limit = limitOf(grid);
-        paintGrid(canvas, grid, limit);
-        range.textContent = `Color scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
+        (app.configured!.box!.shape[0] === 1 ? paintCurve : paintGrid)(canvas, grid, limit);
+        range.textContent = `Scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
       }
       let text = "";
       for (const { row, input, gradient, memory } of cells) {
@@ -97,6 +97,17 @@ export function panel(app: App): HTMLElement {
   };
 
   const open = (): void => {
+    const { selected } = app;
+    show();
+    if (selected?.source !== undefined) {
+      const input = body.querySelectorAll<HTMLInputElement>(".numbers input")[selected.source];
+      input?.focus();
+      input?.select();
+      delete selected.source;
+    }
+  };
+
+  const show = (): void => {
     const { selected } = app;
     if (!selected || !app.configured) {
       body.replaceChildren(h("p", { className: "note" }, "Choose a unit to read and edit its weights, or a layer's name to change its settings."));

@@ -1,6 +1,7 @@
 // Taking the network home: files from the server, and a link that holds the state.
 import type { App } from "./app";
 import { button, h } from "./dom";
+import { lessonFields } from "./lesson";
 
 const KINDS = [
   ["python", "Python", "The call of train that gives this network, to the bit"],
@@ -33,9 +34,11 @@ export function takeHomeTab(app: App): HTMLElement {
       said.textContent = link;
     }
   };
-  return h("div", { className: "stack" },
+  return h("div", { className: "two" }, h("div", { className: "stack" },
+    h("h3", {}, "Take it home"),
     h("ul", { className: "takes" }, ...KINDS.map(([what, title, text]) =>
       h("li", {}, button(title, () => app.send({ type: "take", what }), { "aria-label": `Save as ${title}` }), h("span", { className: "note" }, text))),
     h("li", {}, button("Copy link", () => void copy()), h("span", { className: "note" }, "This page's settings as an address"))),
-    said);
+    said),
+  h("div", { className: "stack" }, h("h3", {}, "Make a lesson"), h("p", { className: "note" }, "Everything below becomes part of the link."), lessonFields(app)));
 }

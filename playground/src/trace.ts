@@ -21,6 +21,8 @@ function matrix({ name, shape, values, marked }: Operation["arrays"][number]): H
     h("table", { className: "matrix" }, h("caption", {}, caption), h("tbody", {}, ...rows)));
 }
 
+const exact = (value: number | null): string => (value === null ? "not a number" : String(Number(value.toPrecision(9))).replaceAll("-", "−"));
+
 function detail(step: Operation): HTMLElement[] {
   return [
     h("h3", {}, step.title, " ", h("span", { className: "note" }, step.shapes)),
@@ -28,7 +30,7 @@ function detail(step: Operation): HTMLElement[] {
     h("div", { className: "matrices" }, ...step.arrays.map(matrix)),
     ...step.worked.map((text) => h("p", { className: "equation worked" }, text)),
     ...step.checks.map((check) => h("p", { className: check.ok ? "checked" : "checked wrong" },
-      `${check.ok ? "✓" : "✗"} ${check.entry} = ${check.analytic}; ${check.quotient} = ${check.numeric}: ${check.ok ? "agree" : "differ"} (${check.measure})`)),
+      `${check.ok ? "✓" : "✗"} ${check.entry} = ${exact(check.analytic)}; ${check.quotient} = ${exact(check.numeric)} (${check.measure})`)),
     ...step.code.map((code) => h("figure", {}, h("figcaption", { className: "note" }, code.title), h("pre", { tabIndex: 0, role: "region", "aria-label": code.title }, h("code", {}, code.text)))),
   ];
 }
@@ -55,7 +57,9 @@ export function traceTab(app: App): HTMLElement {
 
   list.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key] ?? 0;
-    if (by) event.preventDefault(), open(at + by, true);
+    if (!by) return;
+    event.preventDefault();
+    open([...list.querySelectorAll("button")].indexOf(event.target as HTMLButtonElement) + by, true);
   });
 
   app.on("reply", (reply) => {
