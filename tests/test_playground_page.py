@@ -14,6 +14,7 @@ import chainrule as cr
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 server = pytest.importorskip("chainrule.playground.server")
+states = pytest.importorskip("chainrule.playground.state")
 uvicorn = pytest.importorskip("uvicorn")
 
 ROOT = Path(__file__).parent.parent
@@ -129,8 +130,6 @@ def test_run_pause_step_epoch_back_and_reset(opened):
 
 
 def test_the_numbers_are_those_of_train(opened):
-    from chainrule.playground.state import BEGIN, read
-
     page = opened()
     press(page, "Epoch")
     at_step(page, 25)
@@ -138,7 +137,7 @@ def test_the_numbers_are_those_of_train(opened):
     shown = [
         float(page.get_by_label(name, exact=True).input_value()) for name in ("weight from x", "weight from y", "bias")
     ]
-    plan = read(BEGIN)
+    plan = states.read(states.BEGIN)
     network = cr.Network(2, plan.layers, plan.loss, seed=0)
     rows = plan.rows
     cr.train(
@@ -201,6 +200,7 @@ def test_training_settings(opened):
     page.get_by_label("Batch size").press("Enter")
     page.get_by_role("alert").wait_for()
     assert "batch_size" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Batch size").input_value() == "25"
 
 
 @pytest.mark.parametrize("name", ["moons", "xor", "spirals-3", "blobs", "digits", "surface", "curve"])
@@ -241,6 +241,29 @@ def test_step_by_step(opened):
     assert page.locator(".operation .checked").count() > 0
     assert page.locator(".operation .checked.wrong").count() == 0
     assert "chainrule/layers" in page.locator(".operation figcaption").first.inner_text()
+
+
+def test_a_point_on_the_map_is_traced_and_the_curve_goes_back(opened):
+    page = opened()
+    press(page, "Epoch")
+    at_step(page, 25)
+    page.locator(".stage").click(position={"x": 100, "y": 120})
+    page.locator(".operations button").first.wait_for()
+    assert "the network predicts" in page.locator(".lab .note").first.inner_text()
+    page.get_by_label("Go back to step").fill("10")
+    press(page, "Go")
+    at_step(page, 10)
+
+
+def test_a_refused_change_is_undone(opened):
+    page = opened()
+    page.get_by_role("button", name=re.compile("Hidden 1, Dense.*settings")).click()
+    page.get_by_label("Add a layer after it").select_option("Conv2D")
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Add a layer after it").select_option("Residual")
+    page.get_by_role("button", name=re.compile("Residual.*settings")).wait_for()
+    press(page, "Step")
+    at_step(page, 1)
 
 
 def test_a_planted_mistake_is_found_and_mended(opened):

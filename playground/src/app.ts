@@ -16,6 +16,8 @@ interface Events {
   running: boolean;
   selected: Selection | null;
   said: string;
+  reverted: State;
+  traced: number | null;
   refused: { about: string | null; text: string };
   closed: string;
 }
@@ -41,6 +43,7 @@ export class App implements Listener {
   running = false;
   pace: Pace = "epoch";
   selected: Selection | null = null;
+  traced: number | null = null;
 
   private transport: Transport | null = null;
   private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
@@ -98,9 +101,9 @@ export class App implements Listener {
     this.send({ type: "step", count: 1, unit });
   }
 
-  back(): void {
+  back(step = (this.frame?.step ?? 0) - 1): void {
     this.setRunning(false);
-    if (this.frame && this.frame.step > 0) this.send({ type: "back", step: this.frame.step - 1 });
+    if (this.frame && step >= 0 && step <= this.frame.step) this.send({ type: "back", step });
   }
 
   reset(): void {
@@ -120,6 +123,13 @@ export class App implements Listener {
     else this.emit("refused", { about: null, text: "This link holds no state of the playground." });
   }
 
+  /** Ask for the worked example of a training row. */
+  trace(sample: number): void {
+    this.traced = sample;
+    this.send({ type: "inspect", sample });
+    this.emit("traced", sample);
+  }
+
   /** Have a screen reader say a sentence. */
   say(text: string): void {
     this.emit("said", text);
@@ -128,7 +138,7 @@ export class App implements Listener {
   message(reply: Reply): void {
     if (reply.type === "catalog") void this.start(reply);
     else if (reply.type === "configured") this.settle(reply);
-    else if (reply.type === "error") this.emit("refused", reply);
+    else if (reply.type === "error") this.refused(reply.about, reply.text);
     else this.emit("reply", reply);
   }
 
@@ -143,6 +153,14 @@ export class App implements Listener {
   closed(reason: string): void {
     this.setRunning(false);
     this.emit("closed", reason);
+  }
+
+  // A state that was refused is not kept: the page shows the one that the server has.
+  private refused(about: string | null, text: string): void {
+    this.emit("refused", { about, text });
+    if (!this.configured || !/^(state|data|network|training\.|lesson)/.test(about ?? "")) return;
+    this.state = structuredClone(this.configured.state);
+    this.emit("reverted", this.state);
   }
 
   private setRunning(running: boolean): void {
@@ -182,6 +200,7 @@ export class App implements Listener {
   private settle(configured: Configured): void {
     if (this.waiting) this.send({ type: "ack", frame: this.waiting.frame }); // of the network before
     this.waiting = this.frame = this.data = null;
+    this.traced = null;
     this.configured = configured;
     this.state = structuredClone(configured.state);
     const { selected } = this;

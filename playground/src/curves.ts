@@ -1,6 +1,6 @@
 // The loss of both parts over the steps, on a linear or a logarithmic scale.
 import type { App } from "./app";
-import { checkbox, digits, h, s } from "./dom";
+import { button, checkbox, digits, field, h, number, s } from "./dom";
 
 const WIDTH = 320;
 const HEIGHT = 150;
@@ -28,6 +28,8 @@ export function curves(app: App): HTMLElement {
   const cursor = s("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
   const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Loss by step" }, axes, test, train, cursor);
   const legend = h("p", { className: "legend" });
+  const goal = number(0, () => undefined, { min: 0, step: 1 });
+  let pointed = 0;
   let logarithmic = false;
   let points = new Float32Array(0);
   let x = (_: number): number => 0;
@@ -89,8 +91,10 @@ export function curves(app: App): HTMLElement {
     cursor.setAttribute("x1", String(x(points[3 * nearest]!)));
     cursor.setAttribute("x2", String(x(points[3 * nearest]!)));
     cursor.setAttribute("visibility", "visible");
+    pointed = points[3 * nearest]!;
     read(nearest);
   });
+  svg.addEventListener("click", () => { goal.valueAsNumber = pointed; app.back(pointed); });
   svg.addEventListener("pointerleave", () => {
     cursor.setAttribute("visibility", "hidden");
     if (points.length) read(points.length / 3 - 1);
@@ -106,5 +110,6 @@ export function curves(app: App): HTMLElement {
 
   return h("section", { className: "curves", "aria-label": "Loss" },
     h("div", { className: "row" }, h("h2", {}, "Loss"), checkbox("Log scale", logarithmic, (on) => { logarithmic = on; draw(); })),
-    svg, legend);
+    svg, legend,
+    h("div", { className: "fields" }, field("Go back to step", goal), button("Go", () => app.back(goal.valueAsNumber))));
 }

@@ -57,6 +57,7 @@ export function data(app: App): HTMLElement {
   };
 
   app.on("catalog", build);
+  app.on("reverted", () => { if (!own) build(); });
   app.on("configured", ({ data: found }) => {
     if (!body.contains(document.activeElement)) build();
     about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `

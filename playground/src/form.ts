@@ -20,7 +20,6 @@ export function fresh(app: App, kind: Kind, type: string): Part {
     if (value !== undefined) continue;
     if (/\bint\b/.test(form)) part[name] = 4;
     else if (form.includes("float")) part[name] = name === "epochs" ? 5 : type === "Exponential" ? 0.99 : name === "limit" ? 2 : 0.1;
-    else if (form.includes("Layer")) part[name] = [{ type: "Dense", units: 4 }, { type: "Tanh" }];
   }
   return part;
 }

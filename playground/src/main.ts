@@ -34,6 +34,7 @@ const lab = tabs("Look closer", {
   "Sweep and surface": exploreTab(app),
   "Take it home": takeHomeTab(app),
 });
+app.on("traced", () => lab.open("Step by step"));
 const openCheck = (): void => {
   lab.open("Check and break");
   lab.element.scrollIntoView();

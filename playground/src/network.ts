@@ -10,7 +10,7 @@ const TALLEST = 10; // units in a row of a column of many
 const MOST_HITS = 400; // lines that answer to the pointer
 const HEAD = 92; // pixels above the units; each further layer of a column takes CHIP more
 const CHIP = 28;
-const NARROWEST = 104;
+const NARROWEST = 84;
 
 interface Unit {
   element: HTMLButtonElement;
@@ -243,6 +243,7 @@ export function network(app: App): HTMLElement {
         board.append(norm);
         const add = addLayer(column - 1);
         add.style.left = `${step * column}px`;
+        add.style.top = step < 120 ? "0" : "30px";
         board.append(add);
       }
       return made;

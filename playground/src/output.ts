@@ -19,7 +19,7 @@ export function targetRange(app: App): [number, number] {
 export function output(app: App): HTMLElement {
   const map = h("canvas", { className: "map", width: 50, height: 50 });
   const points = h("canvas", { className: "points" });
-  const stage = h("div", { className: "stage", role: "img" }, map, points);
+  const stage = h("div", { className: "stage", role: "img", title: "Click a training point to trace it step by step" }, map, points);
   const legend = h("div", { className: "scale" });
   const confusion = h("div", { className: "confusion scroll", tabIndex: 0, role: "region", "aria-label": "Confusion matrix" });
   const horizontal = h("span", { className: "axis x" });
@@ -89,6 +89,14 @@ export function output(app: App): HTMLElement {
         context.stroke();
       }
     }
+    if (app.traced !== null && app.traced < X.shape[0]!) {
+      const at = app.traced;
+      context.beginPath();
+      context.arc(place(X.data[at * columns + box.columns[0]!]!, box.x), up(curve ? target(at) : X.data[at * columns + box.columns[1]!]!), 7, 0, 2 * Math.PI);
+      context.lineWidth = 2;
+      context.strokeStyle = style.color;
+      context.stroke();
+    }
     const grid = app.frame?.values.get("output");
     if (!curve || !grid) return;
     context.beginPath();
@@ -97,6 +105,25 @@ export function output(app: App): HTMLElement {
     context.strokeStyle = style.color;
     context.stroke();
   };
+
+  // A click traces the nearest training row.
+  stage.addEventListener("click", (event) => {
+    const X = app.data?.values.get("X");
+    const box = app.configured?.box;
+    if (!X || !box?.y) return;
+    const frame = stage.getBoundingClientRect();
+    const x = box.x[0]! + ((event.clientX - frame.left) / frame.width) * (box.x[1]! - box.x[0]!);
+    const y = box.y[1]! - ((event.clientY - frame.top) / frame.height) * (box.y[1]! - box.y[0]!);
+    const columns = X.shape[1]!;
+    const test = app.data!.values.get("test")!.data;
+    let nearest = 0;
+    let least = Infinity;
+    for (let row = 0; row < X.shape[0]! && !test[row]; row += 1) {
+      const gap = (X.data[row * columns + box.columns[0]!]! - x) ** 2 + (X.data[row * columns + box.columns[1]!]! - y) ** 2;
+      if (gap < least) [least, nearest] = [gap, row];
+    }
+    app.trace(nearest);
+  });
 
   const describe = (): void => {
     const { configured } = app;
@@ -115,7 +142,8 @@ export function output(app: App): HTMLElement {
     horizontal.textContent = names[columns[0] ?? 0] ?? "";
     vertical.textContent = configured.box?.shape[0] === 1 ? "target" : (names[columns[1] ?? 1] ?? "");
     stage.classList.toggle("line", configured.box?.shape[0] === 1);
-    stage.parentElement!.hidden = legend.hidden = switches.hidden = configured.box === null;
+    stage.parentElement!.hidden = switches.hidden = configured.box === null;
+    legend.hidden = configured.box === null || configured.box.shape[0] === 1;
     stage.setAttribute("aria-label",
       `Predictions over ${configured.box?.names.join(" and ") ?? "the inputs"}, with ${configured.data.rows} training and ${configured.data.test_rows} held-out points`);
   };
@@ -165,6 +193,7 @@ export function output(app: App): HTMLElement {
 
   app.on("configured", () => { confusion.replaceChildren(); describe(); look(); });
   app.on("data", () => { describe(); drawPoints(); });
+  app.on("traced", drawPoints);
   app.on("frame", () => { paint(); confuse(); });
   onTheme(() => { paint(); drawPoints(); });
 

@@ -24,7 +24,11 @@ export function panel(app: App): HTMLElement {
       h("div", { className: "fields" }, ...own,
         field("Add a layer after it", select(
           [["", "choose"], ...app.catalog.layers.map(({ type }) => [type, type] as const)], "",
-          (type) => app.edit((state) => { state.network.layers.splice(k + 1, 0, fresh(app, "layers", type)); }),
+          (type) => app.edit((state) => {
+            const part = fresh(app, "layers", type);
+            const inner = [{ type: "Dense", units: info.output.at(-1) }, { type: "Tanh" }];
+            state.network.layers.splice(k + 1, 0, type === "Residual" ? { type, layers: inner } : part);
+          }),
         )),
         last ? null : button("Remove layer", () => app.edit((state) => { state.network.layers.splice(k, 1); })),
         button("Close", () => app.select(null))),
@@ -117,6 +121,7 @@ export function panel(app: App): HTMLElement {
   };
 
   app.on("selected", open);
+  app.on("reverted", open);
   app.on("configured", open);
   app.on("frame", () => refresh());
   return h("section", { className: "panel", "aria-label": "Chosen unit or layer" }, body);

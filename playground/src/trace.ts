@@ -41,7 +41,7 @@ export function traceTab(app: App): HTMLElement {
   const list = h("ol", { className: "operations" });
   const shown = h("div", { className: "operation" });
   const body = h("div", { className: "trace" }, list, shown);
-  const ask = (): void => app.send({ type: "inspect", sample: row.valueAsNumber });
+  const ask = (): void => app.trace(row.valueAsNumber);
   let trace: Trace | null = null;
   let at = 0;
 

@@ -48,11 +48,13 @@ export function training(app: App): HTMLElement {
   };
 
   app.on("catalog", build);
-  app.on("configured", () => {
+  const rebuild = (): void => {
     const active = row.contains(document.activeElement) ? [...row.querySelectorAll("input, select, button")].indexOf(document.activeElement!) : -1;
     build();
     if (active >= 0) (row.querySelectorAll<HTMLElement>("input, select, button")[active] ?? null)?.focus();
-  });
+  };
+  app.on("configured", rebuild);
+  app.on("reverted", rebuild);
   const open = !matchMedia("(max-width: 820px)").matches;
   return h("section", { className: "training", "aria-label": "Training settings" },
     h("details", { open }, h("summary", {}, "Training settings"), row));
