@@ -1,0 +1,212 @@
+// What the page knows, and who wants to hear when it changes.
+import { decodeState, encodeState } from "./address";
+import type { Binary, Frame } from "./frames";
+import type { Catalog, Configured, Known, Reply, Request, State } from "./protocol";
+import type { Listener, Transport } from "./transport";
+
+type Data = Extract<Binary, { kind: "data" }>;
+
+interface Events {
+  catalog: Catalog;
+  configured: Configured;
+  data: Data;
+  frame: Frame;
+  binary: Binary;
+  reply: Reply;
+  running: boolean;
+  selected: Selection | null;
+  said: string;
+  reverted: State;
+  traced: number | null;
+  refused: { about: string | null; text: string };
+  closed: string;
+}
+
+/** A unit of a layer, or (unit null) the layer itself. */
+export interface Selection {
+  layer: number;
+  unit: number | null;
+  source?: number; // the weight to edit
+}
+
+export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties" | "initializers";
+
+/** How far training goes between two pictures. */
+export type Pace = "step" | "epoch" | "all";
+
+export class App implements Listener {
+  state!: State;
+  catalog!: Catalog;
+  configured: Configured | null = null;
+  data: Data | null = null;
+  frame: Frame | null = null;
+  running = false;
+  pace: Pace = "epoch";
+  selected: Selection | null = null;
+  traced: number | null = null;
+
+  private transport: Transport | null = null;
+  private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
+  private waiting: Frame | null = null;
+  private timer = 0;
+  private seen = false; // a frame of the run that was asked for
+
+  connect(open: (listener: Listener) => Transport): void {
+    this.transport = open(this);
+  }
+
+  on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): void {
+    ((this.listeners[name] ??= []) as ((event: Events[K]) => void)[]).push(listener);
+  }
+
+  emit<K extends keyof Events>(name: K, event: Events[K]): void {
+    for (const listener of this.listeners[name] ?? []) listener(event);
+  }
+
+  known(kind: Kind, type: string): Known | undefined {
+    return this.catalog[kind].find((entry) => entry.type === type);
+  }
+
+  send(request: Request): void {
+    this.transport?.send(request);
+  }
+
+  /** Change the state and start over with it; changes in quick succession are sent as one. */
+  edit(change: (state: State) => void): void {
+    change(this.state);
+    this.setRunning(false);
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.send({ type: "configure", state: this.state }), 60);
+  }
+
+  run(): void {
+    this.setRunning(!this.running);
+    if (!this.running) this.send({ type: "pause" });
+    else this.advance();
+  }
+
+  setPace(pace: Pace): void {
+    this.pace = pace;
+    if (!this.running) return;
+    this.advance();
+  }
+
+  private advance(): void {
+    const pace = { step: 1, epoch: this.configured?.batches ?? 1, all: null }[this.pace];
+    this.send({ type: "run", pace });
+  }
+
+  step(unit: "step" | "epoch"): void {
+    this.setRunning(false);
+    this.send({ type: "step", count: 1, unit });
+  }
+
+  back(step = (this.frame?.step ?? 0) - 1): void {
+    this.setRunning(false);
+    if (this.frame && step >= 0 && step <= this.frame.step) this.send({ type: "back", step });
+  }
+
+  reset(): void {
+    this.setRunning(false);
+    this.send({ type: "reset" });
+  }
+
+  select(selected: Selection | null): void {
+    this.selected = selected;
+    this.emit("selected", selected);
+  }
+
+  /** Take the state of an address. */
+  async follow(fragment: string): Promise<void> {
+    const state = await decodeState(fragment);
+    if (state) this.edit(() => { this.state = state; });
+    else this.emit("refused", { about: null, text: "This link holds no state of the playground." });
+  }
+
+  /** Ask for the worked example of a training row. */
+  trace(sample: number): void {
+    this.traced = sample;
+    this.send({ type: "inspect", sample });
+    this.emit("traced", sample);
+  }
+
+  /** Have a screen reader say a sentence. */
+  say(text: string): void {
+    this.emit("said", text);
+  }
+
+  message(reply: Reply): void {
+    if (reply.type === "catalog") void this.start(reply);
+    else if (reply.type === "configured") this.settle(reply);
+    else if (reply.type === "error") this.refused(reply.about, reply.text);
+    else this.emit("reply", reply);
+  }
+
+  binary(message: Binary): void {
+    if (message.kind === "frame") this.receive(message);
+    else if (message.kind === "data") {
+      this.data = message;
+      this.emit("data", message);
+    } else this.emit("binary", message);
+  }
+
+  closed(reason: string): void {
+    this.setRunning(false);
+    this.emit("closed", reason);
+  }
+
+  // A state that was refused is not kept: the page shows the one that the server has.
+  private refused(about: string | null, text: string): void {
+    this.emit("refused", { about, text });
+    if (!this.configured || !/^(state|data|network|training\.|lesson)/.test(about ?? "")) return;
+    this.state = structuredClone(this.configured.state);
+    this.emit("reverted", this.state);
+  }
+
+  private setRunning(running: boolean): void {
+    if (running === this.running) return;
+    this.running = running;
+    this.seen = false;
+    this.emit("running", running);
+  }
+
+  // A frame is drawn with the screen's next picture; one that comes before that takes its place.
+  private receive(frame: Frame): void {
+    const idle = this.waiting === null;
+    this.waiting = frame;
+    if (!idle) return;
+    const draw = (): void => {
+      const newest = this.waiting;
+      this.waiting = null;
+      if (!newest) return;
+      this.frame = newest;
+      // Frames sent before the server heard of a click do not turn the button back.
+      if (this.running && (newest.ended !== null || (this.seen && !newest.running))) this.setRunning(false);
+      this.seen ||= newest.running;
+      this.emit("frame", newest);
+      this.send({ type: "ack", frame: newest.frame });
+    };
+    if (document.hidden) setTimeout(draw, 100);
+    else requestAnimationFrame(draw);
+  }
+
+  private async start(catalog: Catalog): Promise<void> {
+    this.catalog = catalog;
+    this.state = (await decodeState(location.hash)) ?? structuredClone(catalog.state);
+    this.emit("catalog", catalog);
+    this.send({ type: "configure", state: this.state });
+  }
+
+  private settle(configured: Configured): void {
+    if (this.waiting) this.send({ type: "ack", frame: this.waiting.frame }); // of the network before
+    this.waiting = this.frame = this.data = null;
+    this.traced = null;
+    this.configured = configured;
+    this.state = structuredClone(configured.state);
+    const { selected } = this;
+    if (selected && (selected.layer >= configured.layers.length
+      || (selected.unit ?? 0) >= (configured.layers[selected.layer]!.output[0] ?? 0))) this.select(null);
+    this.emit("configured", configured);
+    void encodeState(this.state).then((text) => history.replaceState(null, "", `#${text}`));
+  }
+}

@@ -1,0 +1,67 @@
+// The data: which, how many, how noisy, how much is held out.
+import type { App } from "./app";
+import { button, checkbox, field, h, number, select } from "./dom";
+import { csv, pad } from "./own";
+import { suit } from "./suit";
+
+function slider(
+  label: string, value: number, range: { min: number; max: number; step: number }, text: (value: number) => string,
+  changed: (value: number) => void,
+): HTMLElement {
+  const reading = h("output", {}, text(value));
+  const input = h("input", { type: "range", ...range });
+  input.valueAsNumber = value;
+  input.setAttribute("aria-valuetext", text(value));
+  input.addEventListener("input", () => {
+    reading.textContent = text(input.valueAsNumber);
+    input.setAttribute("aria-valuetext", text(input.valueAsNumber));
+    changed(input.valueAsNumber);
+  });
+  const made = field(label, input);
+  made.classList.add("slider");
+  made.firstElementChild!.append(reading);
+  return made;
+}
+
+export function data(app: App): HTMLElement {
+  const body = h("div", { className: "stack" });
+  const about = h("p", { className: "note" });
+
+  let own = ""; // "points" or "csv", while that is being made
+
+  const build = (): void => {
+    const { data: now } = app.state;
+    const names = [...app.catalog.datasets.map(({ name, title }) => [name, title] as const), ["points", "Drawn points"], ["csv", "CSV file"]] as const;
+    const drawn = ["points", "csv"].includes(own || now.name);
+    const kind = own || now.name;
+    const percent = (value: number): string => `${Math.round(100 * value)}%`;
+    body.replaceChildren(
+      field("Data set", select(names, kind, (name) => {
+        const set = app.catalog.datasets.find((entry) => entry.name === name);
+        own = set ? "" : name;
+        if (!set) { build(); return; }
+        app.edit((state) => {
+          state.data.name = name;
+          suit(state, set.task, set.outputs);
+        });
+      })),
+      kind === "points" ? pad(app) : kind === "csv" ? csv(app) : "",
+      drawn ? "" : slider("Rows", now.samples, { min: 20, max: 2000, step: 20 }, String, (value) => app.edit((state) => { state.data.samples = value; })),
+      drawn ? "" : slider("Noise", now.noise, { min: 0, max: 1, step: 0.05 }, percent, (value) => app.edit((state) => { state.data.noise = value; })),
+      slider("Held out", now.test, { min: 0, max: 0.9, step: 0.1 }, percent, (value) => app.edit((state) => { state.data.test = value; })),
+      checkbox("Standardize inputs", now.scale, (on) => app.edit((state) => { state.data.scale = on; })),
+      h("div", { className: "row end" },
+        field("Data seed", number(now.seed, (value) => app.edit((state) => { state.data.seed = value; }), { min: 0, step: 1 })),
+        button("New data", () => app.edit((state) => { state.data.seed += 1; }), { title: "Use the next seed" })),
+    );
+  };
+
+  app.on("catalog", build);
+  app.on("reverted", () => { if (!own) build(); });
+  app.on("configured", ({ data: found }) => {
+    if (!body.contains(document.activeElement)) build();
+    about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `
+      + (found.classes.length ? `${found.classes.length} classes` : "regression");
+  });
+  return h("section", { className: "data", "aria-labelledby": "data-title" }, h("h2", { id: "data-title" }, "Data"), body, about);
+}

@@ -1,0 +1,363 @@
+"""The page of the playground, in a real browser, with a real server."""
+
+import re
+import shutil
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import chainrule as cr
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+server = pytest.importorskip("chainrule.playground.server")
+states = pytest.importorskip("chainrule.playground.state")
+uvicorn = pytest.importorskip("uvicorn")
+
+ROOT = Path(__file__).parent.parent
+STATIC = Path(cr.__file__).parent / "playground" / "static"
+BROWSER = shutil.which("chromium")
+TABS = ("Step by step", "Check and break", "Sweep and surface", "Take it home")
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def address():
+    listener = server.listen(0)
+    port = listener.getsockname()[1]
+    config = uvicorn.Config(
+        server.application("token", port), ws="websockets-sansio", lifespan="off", log_level="error", log_config=None
+    )
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    with closing(listener):
+        yield f"http://127.0.0.1:{port}/?token=token"
+        running.should_exit = True
+        thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """Open the page; at the end, nothing was written to the console and nothing asked of another place."""
+    found, contexts = [], []
+
+    def open_page(fragment="", width=1280, dark="light"):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=dark)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: found.append(message.text))
+        page.on("pageerror", lambda error: found.append(str(error)))
+        origin = address.split("?")[0]
+        page.on(
+            "request", lambda request: request.url.startswith((origin, "data:", "blob:")) or found.append(request.url)
+        )
+        page.goto(address + fragment)
+        page.wait_for_selector(".unit:not(.input)")
+        page.locator(".readings dd").first.wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not found
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Build the page from a fresh copy with ``npm ci && npm run build``."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    copy = tmp_path_factory.mktemp("page")
+    shutil.copytree(ROOT / "playground", copy / "playground", ignore=shutil.ignore_patterns("node_modules"))
+    rooms = copy / "src" / "chainrule" / "playground"
+    rooms.mkdir(parents=True)
+    shutil.copy(STATIC.parent / "schema.json", rooms)
+    for command in (["ci", "--no-audit", "--no-fund"], ["run", "check"], ["run", "build"]):
+        subprocess.run(["npm", *command], cwd=copy / "playground", check=True, timeout=300, capture_output=True)
+    return copy
+
+
+def reading(page, name):
+    return page.locator(".readings div").filter(has=page.get_by_text(name, exact=True)).locator("dd").inner_text()
+
+
+def at_step(page, step):
+    expect(page.locator(".readings dd").first).to_have_text(f"{step:,}")
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def test_the_build_gives_the_committed_bytes(built):
+    made = {file.name: file.read_bytes() for file in (built / "src/chainrule/playground/static").iterdir()}
+    assert made == {file.name: file.read_bytes() for file in STATIC.iterdir()}
+    assert sum(map(len, made.values())) < 200_000
+    types = (built / "playground/src/schema.d.ts").read_text(encoding="utf-8")
+    assert types == (ROOT / "playground/src/schema.d.ts").read_text(encoding="utf-8")
+
+
+def test_run_pause_step_epoch_back_and_reset(opened):
+    page = opened()
+    at_step(page, 0)
+    press(page, "Step")
+    at_step(page, 1)
+    press(page, "Epoch")
+    at_step(page, 25)
+    press(page, "Back")
+    at_step(page, 24)
+    press(page, "Run")
+    expect(page.locator(".readings dd").first).to_have_text(re.compile(r"[1-9]\d\d"))
+    press(page, "Pause")
+    assert page.get_by_role("button", name="Run", exact=True).is_visible()
+    press(page, "Reset")
+    at_step(page, 0)
+
+
+def test_the_numbers_are_those_of_train(opened):
+    page = opened()
+    press(page, "Epoch")
+    at_step(page, 25)
+    page.get_by_role("button", name="Hidden 1, unit 3", exact=True).click()
+    shown = [
+        float(page.get_by_label(name, exact=True).input_value()) for name in ("weight from x", "weight from y", "bias")
+    ]
+    plan = states.read(states.BEGIN)
+    network = cr.Network(2, plan.layers, plan.loss, seed=0)
+    rows = plan.rows
+    cr.train(
+        network, rows.X, rows.t, optimizer=plan.optimizer, epochs=1, batch_size=10, seed=0,
+        validation=(rows.X_test, rows.t_test),
+    )  # fmt: skip
+    dense = network.layers[0]
+    assert shown == pytest.approx([dense.W[0, 2], dense.W[1, 2], dense.b[2]], rel=1e-4)
+    loss = network.loss_and_grad(rows.X, rows.t)[0]
+    assert float(reading(page, "Training loss")) == pytest.approx(loss, abs=6e-4)
+
+
+def test_a_unit_by_keyboard_and_a_weight_by_hand(opened):
+    page = opened()
+    page.get_by_role("button", name="Hidden 1, unit 1", exact=True).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.ariaLabel") == "Hidden 2, unit 2"
+    page.keyboard.press("Enter")
+    before = reading(page, "Training loss")
+    weight = page.get_by_label("weight from unit 4")
+    weight.fill("2.5")
+    weight.press("Enter")
+    expect(page.locator(".readings dd").nth(2)).not_to_have_text(before)
+    weight.blur()
+    assert page.get_by_label("weight from unit 4").input_value() == "2.5"
+    assert "2.50·a4" in page.locator(".equation").first.inner_text()
+
+
+def test_layers_units_and_activations(opened):
+    page = opened()
+    page.get_by_role("button", name="Hidden 1: add a unit").click()
+    page.get_by_role("button", name="Hidden 1, unit 9", exact=True).wait_for()
+    page.get_by_label("Hidden 2: activation").select_option("ReLU")
+    page.get_by_role("button", name="Add a hidden layer before the output").click()
+    page.get_by_role("button", name="Hidden 3, unit 4", exact=True).wait_for()
+    page.get_by_role("button", name=re.compile("Hidden 1, Dense.*settings")).click()
+    page.get_by_label("Add a layer after it").select_option("Dropout")
+    page.get_by_role("button", name="Dropout(0.1)").click()
+    page.get_by_label("Rate", exact=True).fill("0.3")
+    page.get_by_label("Rate", exact=True).press("Enter")
+    page.get_by_role("button", name="Dropout(0.3)").wait_for()
+    press(page, "Epoch")
+    at_step(page, 25)
+
+
+def test_training_settings(opened):
+    page = opened()
+    page.get_by_label("Optimizer").select_option("Momentum")
+    page.get_by_label("Momentum", exact=True).wait_for()
+    page.get_by_label("Add penalty").select_option("L2")
+    page.get_by_label("L2 strength").wait_for()
+    page.get_by_label("Batch size").fill("25")
+    page.get_by_label("Batch size").press("Enter")
+    page.get_by_label("Schedule").select_option("Cosine")
+    page.get_by_label("End", exact=True).wait_for()
+    press(page, "Epoch")
+    at_step(page, 10)
+    page.get_by_label("Batch size").fill("4000")
+    page.get_by_label("Batch size").press("Enter")
+    page.get_by_role("alert").wait_for()
+    assert "batch_size" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Batch size").input_value() == "25"
+
+
+@pytest.mark.parametrize("name", ["moons", "xor", "spirals-3", "blobs", "digits", "surface", "curve"])
+def test_every_data_set_trains(opened, name):
+    page = opened()
+    start = page.evaluate("location.hash.slice(1)")
+    page.get_by_label("Data set").select_option(name)
+    expect(page).to_have_url(re.compile(f"#(?!{re.escape(start)}$)"))
+    at_step(page, 0)
+    before = reading(page, "Training loss")
+    press(page, "Epoch")
+    at_step(page, 25)
+    assert float(reading(page, "Training loss").replace("−", "-")) < float(before)
+    assert page.get_by_role("alert").count() == 0
+
+
+def test_a_link_is_the_state(opened):
+    page = opened()
+    page.get_by_label("Data set").select_option("moons")
+    page.get_by_label("Batch size").fill("7")
+    page.get_by_label("Batch size").press("Enter")
+    page.wait_for_timeout(400)
+    fragment = page.evaluate("location.hash")
+    other = opened(fragment)
+    assert other.get_by_label("Data set").input_value() == "moons"
+    assert other.get_by_label("Batch size").input_value() == "7"
+
+
+def test_step_by_step(opened):
+    page = opened()
+    press(page, "Trace")
+    page.locator(".operations button").first.wait_for()
+    phases = page.locator(".operations .phase").all_inner_texts()
+    assert [phase.lower() for phase in phases] == ["forward", "loss", "backward", "update"]
+    page.locator(".operations button").nth(5).focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".operations [aria-current=step]").inner_text() == "Dense(2)"
+    assert page.locator(".operation .checked").count() > 0
+    assert page.locator(".operation .checked.wrong").count() == 0
+    assert "chainrule/layers" in page.locator(".operation figcaption").first.inner_text()
+
+
+def test_a_point_on_the_map_is_traced_and_the_curve_goes_back(opened):
+    page = opened()
+    press(page, "Epoch")
+    at_step(page, 25)
+    page.locator(".stage").click(position={"x": 100, "y": 120})
+    page.locator(".operations button").first.wait_for()
+    assert "the network predicts" in page.locator(".lab .note").first.inner_text()
+    page.get_by_label("Go back to step").fill("10")
+    press(page, "Go")
+    at_step(page, 10)
+
+
+def test_a_refused_change_is_undone(opened):
+    page = opened()
+    page.get_by_role("button", name=re.compile("Hidden 1, Dense.*settings")).click()
+    page.get_by_label("Add a layer after it").select_option("Conv2D")
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Add a layer after it").select_option("Residual")
+    page.get_by_role("button", name=re.compile("Residual.*settings")).wait_for()
+    press(page, "Step")
+    at_step(page, 1)
+
+
+def test_a_planted_mistake_is_found_and_mended(opened):
+    page = opened()
+    badge = page.locator(".badge")
+    expect(badge).to_have_text("✓ Gradient right")
+    badge.click()
+    press(page, "dW has the wrong sign")
+    expect(badge).to_have_text("✗ Gradient wrong")
+    assert "the sign is flipped" in page.locator(".verdict").inner_text()
+    press(page, "Restore")
+    expect(badge).to_have_text("✓ Gradient right")
+
+
+@pytest.mark.parametrize("title", ["Python", "Notebook", "Model file", "C"])
+def test_take_home(opened, title):
+    page = opened()
+    page.get_by_role("tab", name="Take it home").click()
+    with page.expect_download() as download:
+        press(page, f"Save as {title}")
+    assert download.value.suggested_filename
+    assert Path(download.value.path()).stat().st_size > 100
+
+
+def test_drawn_points_by_keyboard(opened):
+    page = opened()
+    page.get_by_label("Data set").select_option("points")
+    for color, moves in (("0", "ArrowLeft"), ("1", "ArrowRight")):
+        page.get_by_label("Color").select_option(color)
+        page.locator(".pad").focus()
+        for _ in range(4):
+            page.keyboard.press(moves)
+            page.keyboard.press("Space")
+    page.get_by_text("4 training rows, 4 held out; 2 classes").wait_for()
+
+
+def test_a_pasted_table(opened):
+    page = opened()
+    page.get_by_label("Data set").select_option("csv")
+    rows = "\n".join(f"{i % 7},{i % 5},{i % 3},{'yes' if i % 7 > 3 else 'no'}" for i in range(60))
+    page.get_by_label("or paste it here").fill(f"a,b,c,kind\n{rows}")
+    assert page.get_by_label("Target column").input_value() == "kind"
+    press(page, "Use this table")
+    page.get_by_text("30 training rows, 30 held out; 2 classes").wait_for()
+    page.get_by_label("Across").select_option("a")
+    page.get_by_label("Up", exact=True).select_option("b")
+    page.locator(".stage").wait_for()
+    page.get_by_label("or paste it here").fill("a,kind\n1,x\n2")
+    press(page, "Use this table")
+    page.get_by_role("alert").wait_for()
+
+
+def test_a_lesson_hides_and_its_goal_lights_up(opened):
+    page = opened()
+    page.get_by_role("tab", name="Take it home").click()
+    page.get_by_role("textbox", name="Task").fill("Separate the circles.")
+    page.get_by_role("textbox", name="Task").blur()
+    page.get_by_label("Goal").select_option("val_accuracy")
+    page.get_by_label("loss curves").check()
+    expect(page.locator(".curves")).to_be_hidden()
+    assert page.locator(".task").inner_text() == "Separate the circles."
+    press(page, "Run")
+    page.locator(".goal.reached").wait_for()
+
+
+def test_phone_and_zoom_do_not_scroll_sideways(opened):
+    for width in (320, 390, 640):
+        page = opened(width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("dark", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
+def test_no_accessibility_violation(opened, built, dark, width):
+    page = opened(width=width, dark=dark)
+    page.get_by_role("button", name="Hidden 1, unit 1", exact=True).click()
+    press(page, "Trace")
+    page.locator(".operations button").first.wait_for()
+    # The page's own rules forbid code from elsewhere: this comes in through the browser's own door.
+    page.evaluate((built / "playground/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    for tab in TABS:
+        page.get_by_role("tab", name=tab).click()
+        violations = page.evaluate("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
+        assert violations == [], tab
+
+
+def test_what_is_spoken(opened):
+    page = opened()
+    press(page, "Step")
+    expect(page.locator(".spoken")).to_have_text(re.compile(r"Step 1, Epoch 1, Training loss 0\.\d+, Held-out loss"))
+
+
+def test_a_wrong_token_is_refused_in_a_sentence(chromium, address):
+    page = chromium.new_page()
+    page.goto(address.replace("token=token", "token=wrong"))
+    page.get_by_role("alert").wait_for()
+    assert "Start it again" in page.get_by_role("alert").inner_text()
+    page.close()
