@@ -7,8 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-import urllib.request
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -86,25 +86,35 @@ def test_every_help_page_has_examples():
             assert line.startswith(f"chainrule {name} ")
 
 
+SERVICES = ("serve", "playground")  # which run until they are stopped
+
+
 @pytest.mark.slow
 def test_the_examples_run(here):
     for package in ("skrub", "optuna", "uvicorn"):
         pytest.importorskip(package)
     shutil.rmtree(here / "runs")
     (here / "customers.csv").unlink()
-    order = ["sample", "train", *(name for name in EXAMPLES if name not in ("sample", "train", "serve"))]
+    order = ["sample", "train", *(name for name in EXAMPLES if name not in ("sample", "train", *SERVICES))]
     for line in (line for name in order for line in EXAMPLES[name]):
         done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, (line, done.stderr)
         assert done.stdout + done.stderr, line
-    for line in EXAMPLES["serve"]:
-        with subprocess.Popen(shlex.split(line), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "env": os.environ | {"BROWSER": "true"},
+    }
+    for line in (line for name in SERVICES for line in EXAMPLES[name]):
+        with subprocess.Popen(shlex.split(line), **pipes) as process:
             try:
                 text = process.stdout.readline() + ("" if "--json" in line else process.stdout.readline())
                 if not text or "error" in text:  # another program has the port
                     assert "in use" in process.stderr.read()
                     continue
                 address = json.loads(text)["url"] if "--json" in line else re.search(r"http://\S+", text)[0]
-                assert urllib.request.urlopen(address, timeout=10).status == 200
+                answer = httpx.get(address, timeout=10)
+                assert "default-src 'none'" in answer.headers["content-security-policy"]
             finally:
                 process.terminate()

@@ -113,6 +113,7 @@ def test_figures_are_those_that_the_benchmarks_wrote(name):
 CHOSEN = {
     "files.md": "2 MiB, 128 MiB, 30 seconds, 20,000 times, 200 MiB, 50 MB",
     "gradient-check.md": "1 %, 1,000 times, 10,000 times",
+    "playground.md": "256 MB",
     "serve.md": "25 times, 90 %, 10 seconds",
     "speed.md": "0.1 s",
     "streaming.md": "0.08 %, 30 %, 64 MB, 4 kB, 128 MB, 4 MB, 3.8 GB, 1 GiB",

@@ -1,4 +1,4 @@
-"""What the playground accepts, and the refusal of everything else."""
+"""Limits of the playground, and the refusal of everything beyond them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a state has become: the shapes of its layers, and its rows."""
+"""The introduction of a state: the shapes of its layers, and its rows."""
 
 from __future__ import annotations
 

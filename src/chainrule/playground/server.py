@@ -156,6 +156,11 @@ def _parsed(text: str) -> dict[str, Any] | str:
     return message if isinstance(message, dict) else "expected a JSON object."
 
 
+def _is_failure(record: logging.LogRecord) -> bool:
+    """Return whether a record of the log is one: uvicorn takes every refusal of a socket for a failure."""
+    return "without completing handshake" not in record.getMessage()
+
+
 class _Guard:
     """Checks the name of the host, which keeps out pages of other sites under a name of their own, and adds headers."""
 
@@ -216,6 +221,7 @@ def run(
         access_log=False, log_config=None, log_level="error", server_header=False, proxy_headers=False,
         timeout_graceful_shutdown=2,
     )  # fmt: skip
+    logging.getLogger("uvicorn.error").addFilter(_is_failure)
     if browser:
         webbrowser.open(address)  # the socket listens already: the page waits for the server
     try:

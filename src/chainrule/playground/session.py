@@ -217,7 +217,9 @@ class Session:
     def _show(self) -> None:
         """Send a frame."""
         camera, step = self.camera, self.step
-        self.changed, self._shown, self._pictured = False, time.monotonic(), step
+        now = time.monotonic()  # frames keep to their times, unless one was late
+        self._shown = self._shown + RATE if now - self._shown < 2 * RATE else now
+        self.changed, self._pictured = False, step
         try:
             with np.errstate(all="ignore"):
                 found = camera.measure()  # type: ignore[union-attr]

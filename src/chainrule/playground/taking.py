@@ -23,7 +23,7 @@ __all__ = ["KINDS", "Taken", "program", "take"]
 
 
 class Taken:
-    """What is taken: a plan, its network after some steps, and what was changed by hand."""
+    """The source of a file: a plan, its network after some steps, and what was changed by hand."""
 
     def __init__(self, plan: Plan, network: Network, step: int, changes: int) -> None:
         self.plan, self.step, self.changes = plan, step, changes
@@ -166,4 +166,4 @@ def _c(taken: Taken) -> tuple[str, bytes]:
 KINDS: Mapping[str, Callable[[Taken], tuple[str, bytes]]] = {
     "python": _python, "notebook": _notebook, "model": _model, "onnx": _onnx, "c": _c,
 }  # fmt: skip
-"""What can be taken, by its name in a message."""
+"""The files, by their names in a message."""
