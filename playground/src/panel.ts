@@ -54,7 +54,14 @@ export function panel(app: App): HTMLElement {
       for (let i = 0; i < shape[0]!; i += 1)
         rows.push({ name: "W", at: i * shape[1]! + j, layer: k, index: [i, j], title: `weight from ${before ? `unit ${i + 1}` : source(i)}`, symbol: source(i) });
     if (info.parameters.b) rows.push({ name: "b", at: j, layer: k, index: [j], title: "bias", symbol: "" });
-    const slots = (app.known("optimizers", app.state.training.optimizer.type)?.slots ?? []).filter((slot) => app.frame?.values.has(`${slot}.W/${k}`));
+    const sum = rows.length; // what the equation shows; then the parameters of the layers after it
+    for (let layer = block.first; layer <= block.last; layer += 1)
+      for (const [name, [length, ...more]] of Object.entries(app.configured!.layers[layer]!.parameters))
+        if (!more.length && !(layer === k && name === "b")) {
+          const at = length === 1 ? 0 : j;
+          rows.push({ name, at, layer, index: [at], title: `${name} of ${app.configured!.layers[layer]!.type}`, symbol: "" });
+        }
+    const slots = app.known("optimizers", app.state.training.optimizer.type)?.slots ?? [];
     const cells = rows.map((row) => {
       const input = number(0, (value) => {
         app.send({ type: "set", layer: row.layer, name: row.name, index: row.index, value });
@@ -83,7 +90,7 @@ export function panel(app: App): HTMLElement {
         range.textContent = `Scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
       }
       let text = "";
-      for (const { row, input, gradient, memory } of cells) {
+      for (const [n, { row, input, gradient, memory }] of cells.entries()) {
         const value = frame.values.get(`${row.name}/${row.layer}`)?.data[row.at] ?? NaN;
         if (document.activeElement !== input) input.value = String(Number(value.toPrecision(5)));
         const slope = frame.values.get(`d${row.name}/${row.layer}`)?.data[row.at];
@@ -92,10 +99,11 @@ export function panel(app: App): HTMLElement {
           const kept = frame.values.get(`${slots[m]!}.${row.name}/${row.layer}`)?.data[row.at];
           cell.textContent = kept === undefined ? "" : digits(kept, 4);
         });
+        if (n >= sum) continue;
         if (text.length < 160) text += `${text ? (value < 0 ? " − " : " + ") : value < 0 ? "−" : ""}${digits(Math.abs(value), 2)}${row.symbol ? `·${row.symbol}` : ""}`;
         else if (!text.endsWith("…")) text += " + …";
       }
-      equation.textContent = acts ? `a = ${acts.type}(${text})` : `y = ${text}`;
+      equation.textContent = !sum ? "" : acts ? `a = ${acts.type}(${text})` : `y = ${text}`;
     };
     refresh();
   };
