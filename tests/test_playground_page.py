@@ -169,8 +169,10 @@ def test_a_unit_by_keyboard_and_a_weight_by_hand(opened):
 
 def test_layers_units_and_activations(opened):
     page = opened()
-    page.get_by_role("button", name="Hidden 1: add a unit").click()
+    page.get_by_role("button", name="Hidden 1: add a unit").focus()
+    page.keyboard.press("Enter")
     page.get_by_role("button", name="Hidden 1, unit 9", exact=True).wait_for()
+    assert page.evaluate("document.activeElement.ariaLabel") == "Hidden 1: add a unit"
     page.get_by_label("Hidden 2: activation").select_option("ReLU")
     page.get_by_role("button", name="Add a hidden layer before the output").click()
     page.get_by_role("button", name="Hidden 3, unit 4", exact=True).wait_for()
@@ -253,6 +255,21 @@ def test_a_point_on_the_map_is_traced_and_the_curve_goes_back(opened):
     page.get_by_label("Go back to step").fill("10")
     press(page, "Go")
     at_step(page, 10)
+
+
+def test_curves_are_kept_to_compare_with(opened):
+    page = opened()
+    press(page, "Epoch")
+    at_step(page, 25)
+    press(page, "Keep curves")
+    kept = page.locator(".curve.train.kept").get_attribute("d")
+    assert kept.startswith("M")
+    page.get_by_label("Learning rate").fill("0.3")
+    page.get_by_label("Learning rate").press("Enter")
+    at_step(page, 0)
+    assert page.locator(".curve.train.kept").get_attribute("d")
+    press(page, "Drop kept curves")
+    assert not page.locator(".curve.train.kept").get_attribute("d")
 
 
 def test_a_refused_change_is_undone(opened):

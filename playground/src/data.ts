@@ -1,6 +1,6 @@
 // The data: which, how many, how noisy, how much is held out.
 import type { App } from "./app";
-import { button, checkbox, field, h, number, select } from "./dom";
+import { button, checkbox, field, h, keepFocus, number, select } from "./dom";
 import { csv, pad } from "./own";
 import { suit } from "./suit";
 
@@ -59,7 +59,9 @@ export function data(app: App): HTMLElement {
   app.on("catalog", build);
   app.on("reverted", () => { if (!own) build(); });
   app.on("configured", ({ data: found }) => {
-    if (!body.contains(document.activeElement)) build();
+    const active = document.activeElement;
+    const busy = body.contains(active) && !(active instanceof HTMLButtonElement) && !(active instanceof HTMLSelectElement);
+    if (!busy && !own) keepFocus(body, build);
     about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `
       + (found.classes.length ? `${found.classes.length} classes` : "regression");
   });

@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { activation, blocks, type Block } from "./blocks";
 import { onTheme, paintCurve, paintGrid, sign, tint } from "./color";
-import { button, digits, h, s, select } from "./dom";
+import { button, digits, h, keepFocus, s, select } from "./dom";
 import { fresh } from "./form";
 
 const MOST_UNITS = 40; // units drawn of a column
@@ -357,7 +357,7 @@ export function network(app: App): HTMLElement {
     number();
   };
 
-  app.on("configured", build);
+  app.on("configured", () => keepFocus(board, build));
   app.on("data", inputs);
   app.on("frame", draw);
   app.on("selected", () => highlight(...chosen()));
