@@ -333,6 +333,21 @@ def test_a_pasted_table(opened):
     page.get_by_role("alert").wait_for()
 
 
+def test_a_dropped_table_and_one_that_is_too_large(opened):
+    page = opened()
+    drop = """text => {
+        const data = new DataTransfer();
+        data.items.add(new File([text], "cars.csv"));
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+    }"""
+    page.evaluate(drop, "speed;price\n" + "\n".join(f"{i};{i * 1.5}" for i in range(30)))
+    expect(page.get_by_label("Target column")).to_have_value("price")
+    press(page, "Use this table")
+    page.get_by_text("15 training rows, 15 held out; regression").wait_for()
+    page.evaluate(drop, "1,2\n" * 2_000_000)
+    expect(page.get_by_role("alert")).to_contain_text("cars.csv has 8,000,000 bytes.")
+
+
 def test_a_lesson_hides_and_its_goal_lights_up(opened):
     page = opened()
     page.get_by_role("tab", name="Take it home").click()
