@@ -18,6 +18,7 @@ interface Events {
   said: string;
   reverted: State;
   traced: number | null;
+  operation: number | null;
   refused: { about: string | null; text: string };
   closed: string;
 }

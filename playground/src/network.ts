@@ -358,6 +358,11 @@ export function network(app: App): HTMLElement {
   };
 
   app.on("configured", () => keepFocus(board, build));
+  // The layer of the step that the trace shows.
+  app.on("operation", (layer) => board.querySelectorAll(".head").forEach((head, column) => {
+    const block = columns[column - 1];
+    head.classList.toggle("traced", block !== undefined && layer !== null && block.first <= layer && layer <= block.last);
+  }));
   app.on("data", inputs);
   app.on("frame", draw);
   app.on("selected", () => highlight(...chosen()));
