@@ -391,5 +391,5 @@ def test_a_wrong_token_is_refused_in_a_sentence(chromium, address):
     page = chromium.new_page()
     page.goto(address.replace("token=token", "token=wrong"))
     page.get_by_role("alert").wait_for()
-    assert "Start it again" in page.get_by_role("alert").inner_text()
+    assert "Open the address that chainrule playground printed" in page.get_by_role("alert").inner_text()
     page.close()
