@@ -18,6 +18,7 @@ interface Events {
   said: string;
   reverted: State;
   traced: number | null;
+  operation: number | null;
   refused: { about: string | null; text: string };
   closed: string;
 }
@@ -76,7 +77,10 @@ export class App implements Listener {
     change(this.state);
     this.setRunning(false);
     clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.send({ type: "configure", state: this.state }), 60);
+    this.timer = window.setTimeout(() => {
+      this.timer = 0;
+      this.send({ type: "configure", state: this.state });
+    }, 60);
   }
 
   run(): void {
@@ -202,11 +206,11 @@ export class App implements Listener {
     this.waiting = this.frame = this.data = null;
     this.traced = null;
     this.configured = configured;
-    this.state = structuredClone(configured.state);
+    if (!this.timer) this.state = structuredClone(configured.state); // else the page has a newer one, not sent yet
     const { selected } = this;
     if (selected && (selected.layer >= configured.layers.length
       || (selected.unit ?? 0) >= (configured.layers[selected.layer]!.output[0] ?? 0))) this.select(null);
     this.emit("configured", configured);
-    void encodeState(this.state).then((text) => history.replaceState(null, "", `#${text}`));
+    void encodeState(configured.state).then((text) => history.replaceState(null, "", `#${text}`));
   }
 }

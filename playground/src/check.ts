@@ -4,6 +4,7 @@ import { button, field, h, select } from "./dom";
 import type { Verdict } from "./protocol";
 
 const MOST_PARAMETERS = 2000; // beyond, the check runs only when it is asked for
+const EVERY = 5000; // milliseconds between two checks while training runs
 
 /** The badge in the header: whether the gradient of this network is right. */
 export function badge(app: App, open: () => void): HTMLElement {
@@ -18,6 +19,9 @@ export function badge(app: App, open: () => void): HTMLElement {
     clearTimeout(timer);
     if (parameters <= MOST_PARAMETERS) timer = window.setTimeout(() => app.send({ type: "check" }), 300);
   });
+  setInterval(() => {
+    if (app.running && !document.hidden && (app.configured?.parameters ?? Infinity) <= MOST_PARAMETERS) app.send({ type: "check" });
+  }, EVERY);
   app.on("reply", (reply) => {
     if (reply.type === "verdict") show(reply.ok ? "✓ Gradient right" : "✗ Gradient wrong", reply.ok ? "right" : "wrong");
   });
@@ -25,15 +29,18 @@ export function badge(app: App, open: () => void): HTMLElement {
 }
 
 export function checkTab(app: App): HTMLElement {
-  const text = h("p", { className: "verdict", role: "status" }, "");
+  const text = h("p", { className: "verdict" });
   const table = h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Result by parameter" });
   const editor = h("textarea", { className: "code", rows: 14, spellcheck: false });
   const layers = h("span", {});
   const mistakes = h("div", { className: "fields", role: "group", "aria-label": "Planted mistakes" });
   let layer = 0;
+  let asked = false; // by a person, who hears the answer; not by the badge
 
   const verdict = (found: Verdict): void => {
     text.textContent = found.text;
+    if (asked) app.say(found.text);
+    asked = false;
     text.classList.toggle("wrong", !found.ok);
     table.replaceChildren(h("table", { className: "numbers" },
       h("thead", {}, h("tr", {}, ...["parameter", "verdict", "relative error"].map((title) => h("th", { scope: "col" }, title)))),
@@ -52,7 +59,10 @@ export function checkTab(app: App): HTMLElement {
         apply();
       })));
   };
-  const apply = (): void => app.send({ type: "backward", layer, source: editor.value });
+  const apply = (): void => {
+    asked = true;
+    app.send({ type: "backward", layer, source: editor.value });
+  };
 
   let shape = "";
   app.on("configured", ({ layers: now }) => {
@@ -81,7 +91,7 @@ export function checkTab(app: App): HTMLElement {
     h("div", { className: "stack" },
       h("h3", {}, "Gradient check"),
       h("p", { className: "note" }, "Compares the gradient of every parameter with finite differences of the loss."),
-      h("div", {}, button("Check the gradient", () => app.send({ type: "check" }))),
+      h("div", {}, button("Check the gradient", () => { asked = true; app.send({ type: "check" }); })),
       text, table));
 }
 

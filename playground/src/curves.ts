@@ -23,47 +23,52 @@ const short = (value: number): string =>
 
 export function curves(app: App): HTMLElement {
   const axes = s("g", { class: "axes" });
+  const keptTrain = s("path", { class: "curve train kept" });
+  const keptTest = s("path", { class: "curve test kept" });
   const train = s("path", { class: "curve train" });
   const test = s("path", { class: "curve test" });
   const cursor = s("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Loss by step" }, axes, test, train, cursor);
+  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Loss by step" }, axes, keptTest, keptTrain, test, train, cursor);
   const legend = h("p", { className: "legend" });
   const goal = number(0, () => undefined, { min: 0, step: 1 });
   let pointed = 0;
   let logarithmic = false;
   let points = new Float32Array(0);
+  let kept = new Float32Array(0); // the curves of another run, to compare with
   let x = (_: number): number => 0;
 
   const draw = (): void => {
     const rows = points.length / 3;
     if (!rows) return;
-    const value = (k: number): number => (logarithmic ? Math.log10(Math.max(points[k]!, 1e-8)) : points[k]!);
+    const level = (loss: number): number => (logarithmic ? Math.log10(Math.max(loss, 1e-8)) : loss);
     let low = Infinity;
     let high = -Infinity;
-    for (let k = 0; k < points.length; k += 1) {
-      if (k % 3 === 0 || !Number.isFinite(points[k]!)) continue;
-      low = Math.min(low, value(k));
-      high = Math.max(high, value(k));
-    }
+    for (const run of [points, kept])
+      run.forEach((loss, k) => {
+        if (k % 3 === 0 || !Number.isFinite(loss)) return;
+        low = Math.min(low, level(loss));
+        high = Math.max(high, level(loss));
+      });
     if (!logarithmic) low = Math.min(0, low);
     if (!(high > low)) high = low + 1;
-    const last = Math.max(1, points[3 * (rows - 1)]!);
+    const last = Math.max(1, points[3 * (rows - 1)]!, kept[kept.length - 3] ?? 0);
     const first = Math.min(points[0]!, last - 1);
     x = (step) => LEFT + ((step - first) / (last - first)) * (WIDTH - LEFT - RIGHT);
     const y = (v: number): number => HEIGHT - BOTTOM - ((v - low) / (high - low)) * (HEIGHT - BOTTOM - TOP);
-    const path = (column: number): string => {
+    const path = (run: Float32Array, column: number): string => {
       let text = "";
       let pen = "M";
-      for (let row = 0; row < rows; row += 1) {
-        const k = 3 * row + column;
-        if (!Number.isFinite(points[k]!)) { pen = "M"; continue; }
-        text += `${pen}${x(points[3 * row]!).toFixed(1)} ${y(value(k)).toFixed(1)}`;
+      for (let row = 0; row < run.length; row += 3) {
+        if (!Number.isFinite(run[row + column]!)) { pen = "M"; continue; }
+        text += `${pen}${x(run[row]!).toFixed(1)} ${y(level(run[row + column]!)).toFixed(1)}`;
         pen = "L";
       }
       return text;
     };
-    train.setAttribute("d", path(1));
-    test.setAttribute("d", path(2));
+    train.setAttribute("d", path(points, 1));
+    test.setAttribute("d", path(points, 2));
+    keptTrain.setAttribute("d", path(kept, 1));
+    keptTest.setAttribute("d", path(kept, 2));
     axes.replaceChildren(
       ...ticks(low, high, 4).flatMap((v) => [
         s("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(v), y2: y(v) }),
@@ -79,6 +84,12 @@ export function curves(app: App): HTMLElement {
     if (Number.isFinite(points[3 * row + 2]!)) parts.push(h("span", { className: "key test" }, `held-out ${digits(points[3 * row + 2]!)}`));
     legend.replaceChildren(`Step ${points[3 * row]!.toLocaleString("en")}: `, ...parts);
   };
+
+  const keep = button("Keep curves", () => {
+    kept = kept.length ? new Float32Array(0) : points.slice();
+    keep.textContent = kept.length ? "Drop kept curves" : "Keep curves";
+    draw();
+  }, { title: "Leave these curves in the picture, to compare the next run with" });
 
   svg.addEventListener("pointermove", (event) => {
     const rows = points.length / 3;
@@ -111,5 +122,6 @@ export function curves(app: App): HTMLElement {
   return h("section", { className: "curves", "aria-label": "Loss" },
     h("div", { className: "row" }, h("h2", {}, "Loss"), checkbox("Log scale", logarithmic, (on) => { logarithmic = on; draw(); })),
     svg, legend,
-    h("div", { className: "fields" }, field("Go back to step", goal), button("Go", () => app.back(goal.valueAsNumber))));
+    h("div", { className: "fields" }, field("Go back to step", goal), button("Go", () => app.back(goal.valueAsNumber)),
+      keep));;
 }

@@ -1,6 +1,6 @@
 // The data: which, how many, how noisy, how much is held out.
 import type { App } from "./app";
-import { button, checkbox, field, h, number, select } from "./dom";
+import { button, checkbox, field, h, keepFocus, number, select } from "./dom";
 import { csv, pad } from "./own";
 import { suit } from "./suit";
 
@@ -27,6 +27,7 @@ export function data(app: App): HTMLElement {
   const body = h("div", { className: "stack" });
   const about = h("p", { className: "note" });
 
+  let openFile: ((file: File) => void) | null = null;
   let own = ""; // "points" or "csv", while that is being made
 
   const build = (): void => {
@@ -35,6 +36,8 @@ export function data(app: App): HTMLElement {
     const drawn = ["points", "csv"].includes(own || now.name);
     const kind = own || now.name;
     const percent = (value: number): string => `${Math.round(100 * value)}%`;
+    const table = kind === "csv" ? csv(app) : null;
+    openFile = table ? table.open : null;
     body.replaceChildren(
       field("Data set", select(names, kind, (name) => {
         const set = app.catalog.datasets.find((entry) => entry.name === name);
@@ -45,7 +48,7 @@ export function data(app: App): HTMLElement {
           suit(state, set.task, set.outputs);
         });
       })),
-      kind === "points" ? pad(app) : kind === "csv" ? csv(app) : "",
+      kind === "points" ? pad(app) : kind === "csv" ? table!.element : "",
       drawn ? "" : slider("Rows", now.samples, { min: 20, max: 2000, step: 20 }, String, (value) => app.edit((state) => { state.data.samples = value; })),
       drawn ? "" : slider("Noise", now.noise, { min: 0, max: 1, step: 0.05 }, percent, (value) => app.edit((state) => { state.data.noise = value; })),
       slider("Held out", now.test, { min: 0, max: 0.9, step: 0.1 }, percent, (value) => app.edit((state) => { state.data.test = value; })),
@@ -56,10 +59,22 @@ export function data(app: App): HTMLElement {
     );
   };
 
+  // A file dropped anywhere is a table.
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const file = event.dataTransfer?.files[0];
+    if (!file) return;
+    own = "csv";
+    build();
+    openFile?.(file);
+  });
   app.on("catalog", build);
   app.on("reverted", () => { if (!own) build(); });
   app.on("configured", ({ data: found }) => {
-    if (!body.contains(document.activeElement)) build();
+    const active = document.activeElement;
+    const busy = body.contains(active) && !(active instanceof HTMLButtonElement) && !(active instanceof HTMLSelectElement);
+    if (!busy && !own) keepFocus(body, build);
     about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `
       + (found.classes.length ? `${found.classes.length} classes` : "regression");
   });

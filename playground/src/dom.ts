@@ -80,6 +80,19 @@ export function checkbox(label: string, checked: boolean, onchange: (on: boolean
   return h("label", { className: "check" }, box, label);
 }
 
+const nameOf = (element: Element): string =>
+  element.getAttribute("aria-label") ?? (element as HTMLInputElement).labels?.[0]?.textContent ?? element.textContent ?? "";
+
+/** Rebuild a part of the page; the control that had the focus has it again, found by its name. */
+export function keepFocus(part: HTMLElement, build: () => void): void {
+  const active = document.activeElement;
+  const name = active && active !== part && part.contains(active) ? nameOf(active) : "";
+  build();
+  if (!name || part.contains(document.activeElement)) return;
+  for (const control of part.querySelectorAll<HTMLElement>("button, input, select, textarea"))
+    if (nameOf(control) === name) return control.focus({ preventScroll: true });
+}
+
 /** A number as a person reads it: four significant digits, a true minus sign. */
 export function digits(value: number, places = 3): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";

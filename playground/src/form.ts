@@ -51,7 +51,7 @@ function one(app: App, part: Part, { name, form, default: initial }: Field, chan
   }
   if (form.includes("bool")) return h("div", { className: "field" }, checkbox(label(name), Boolean(value), set));
   if (form.includes("Layer") || form.includes("Sequence")) return null;
-  if (/\b(int|float)\b/.test(form) && (typeof value === "number" || value === undefined || value === null)) {
+  if (/\b(int|float)\b/.test(form) && (typeof value === "number" || value === undefined)) {
     const step = /\bint\b/.test(form) ? { step: 1 } : {};
     return field(label(name), number(Number(value ?? 0), set, step));
   }

@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { activation, blocks, type Block } from "./blocks";
 import { onTheme, paintCurve, paintGrid, sign, tint } from "./color";
-import { button, digits, h, s, select } from "./dom";
+import { button, digits, h, keepFocus, s, select } from "./dom";
 import { fresh } from "./form";
 
 const MOST_UNITS = 40; // units drawn of a column
@@ -88,6 +88,7 @@ export function network(app: App): HTMLElement {
           h("span", { className: "count" }, `${block.units}`),
           button("+", () => step(1), { "aria-label": `${place}: add a unit` })));
     }
+    else box.append(h("div", { className: "stepper" }, h("span", { className: "count" }, `${block.units} units`)));
     if (!output || acts) {
       const types = app.catalog.layers.filter((known) => known.activation).map(({ type }) => type);
       box.append(select([["", "no activation"], ...types.map((type) => [type, type] as const)], acts?.type ?? "", (type) =>
@@ -251,7 +252,12 @@ export function network(app: App): HTMLElement {
     lines = [];
     columns.forEach((block, c) => {
       const shape = configured.layers[block.first]!.parameters.W;
-      if (shape?.length !== 2 || (image && !c)) return;
+      if (image && !c) return;
+      if (shape?.length !== 2) { // a block around the units before it
+        if (units[c]!.length === units[c + 1]!.length)
+          units[c]!.forEach((source, i) => svg.append(s("path", { class: "skip", d: `M${source.x} ${source.y}H${units[c + 1]![i]!.x - size}` })));
+        return;
+      }
       const hits = shape[0]! * shape[1]! <= MOST_HITS;
       units[c]!.forEach((source, i) => units[c + 1]!.forEach((target, j) => {
         const [x1, y1, x2, y2] = [source.x, source.y, target.x - size, target.y];
@@ -351,7 +357,12 @@ export function network(app: App): HTMLElement {
     number();
   };
 
-  app.on("configured", build);
+  app.on("configured", () => keepFocus(board, build));
+  // The layer of the step that the trace shows.
+  app.on("operation", (layer) => board.querySelectorAll(".head").forEach((head, column) => {
+    const block = columns[column - 1];
+    head.classList.toggle("traced", block !== undefined && layer !== null && block.first <= layer && layer <= block.last);
+  }));
   app.on("data", inputs);
   app.on("frame", draw);
   app.on("selected", () => highlight(...chosen()));

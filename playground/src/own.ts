@@ -92,9 +92,9 @@ export function cells(line: string, separator: string): string[] {
 }
 
 /** A CSV file by choice, drop or paste; then its columns. */
-export function csv(app: App): HTMLElement {
+export function csv(app: App): { element: HTMLElement; open(file: File): void } {
   const area = h("textarea", { className: "code", rows: 5, spellcheck: false, placeholder: "height,weight,kind\n1.2,3.4,a" });
-  const file = h("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", onchange: () => void file.files?.[0]?.text().then(take) });
+  const file = h("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv", onchange: () => { if (file.files?.[0]) open(file.files[0]); } });
   const choice = h("div", { className: "stack" });
   const now = app.state.data;
 
@@ -129,12 +129,15 @@ export function csv(app: App): HTMLElement {
       button("Use this table", () => use(text, names.filter((name) => chosen.has(name) && name !== target), target)));
   };
   area.addEventListener("input", () => { if (!area.readOnly && area.value.trim()) take(area.value); });
-  document.addEventListener("dragover", (event) => event.preventDefault());
   if (now.csv) take(now.csv);
-  return h("div", { className: "stack", ondrop: (event: DragEvent) => {
-    event.preventDefault();
-    void event.dataTransfer?.files[0]?.text().then(take);
-  } }, field("CSV file", file), field("or paste it here", area), choice);
+  const open = (chosen: File): void => {
+    const most = app.catalog.limits.csv ?? Infinity;
+    if (chosen.size > most)
+      app.emit("refused", { about: null, text: `${chosen.name} has ${chosen.size.toLocaleString("en")} bytes. The playground takes at most ${most.toLocaleString("en")}: take a part of the rows.` });
+    else void chosen.text().then(take);
+  };
+  const element = h("div", { className: "stack" }, field("CSV file", file), field("or paste it here", area), choice);
+  return { element, open };
 }
 
 const separatorOf = (line: string): string => [",", ";", "\t"].sort((a, b) => line.split(b).length - line.split(a).length)[0]!;

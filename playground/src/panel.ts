@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { activation, blocks } from "./blocks";
 import { paintCurve, paintGrid } from "./color";
-import { button, digits, field, h, number, select } from "./dom";
+import { button, digits, field, h, keepFocus, number, select } from "./dom";
 import { fields, fresh } from "./form";
 import { limitOf, unitGrid } from "./network";
 
@@ -12,7 +12,7 @@ export function panel(app: App): HTMLElement {
 
   const layer = (k: number): void => {
     const info = app.configured!.layers[k]!;
-    const part = app.state.network.layers[k]!;
+    const part = app.state.network.layers[k] ?? { type: info.type };
     const parameters = Object.entries(info.parameters).map(([name, shape]) => `${name} (${shape.join(", ")})`).join(", ");
     const last = k === app.configured!.layers.length - 1;
     const edited = (): void => app.edit(() => undefined);
@@ -54,18 +54,28 @@ export function panel(app: App): HTMLElement {
       for (let i = 0; i < shape[0]!; i += 1)
         rows.push({ name: "W", at: i * shape[1]! + j, layer: k, index: [i, j], title: `weight from ${before ? `unit ${i + 1}` : source(i)}`, symbol: source(i) });
     if (info.parameters.b) rows.push({ name: "b", at: j, layer: k, index: [j], title: "bias", symbol: "" });
-    const slots = (app.known("optimizers", app.state.training.optimizer.type)?.slots ?? []).filter((slot) => app.frame?.values.has(`${slot}.W/${k}`));
+    const sum = rows.length; // what the equation shows; then the parameters of the layers after it
+    for (let layer = block.first; layer <= block.last; layer += 1)
+      for (const [name, [length, ...more]] of Object.entries(app.configured!.layers[layer]!.parameters))
+        if (!more.length && !(layer === k && name === "b")) {
+          const at = length === 1 ? 0 : j;
+          rows.push({ name, at, layer, index: [at], title: `${name} of ${app.configured!.layers[layer]!.type}`, symbol: "" });
+        }
+    const optimizer = app.state.training.optimizer;
+    const slots = app.known("optimizers", optimizer.type)?.slots ?? [];
+    // Moments that start at 0 are corrected for it: m̂ = m / (1 − β₁ᵗ).
+    const decays = slots.includes("m") && slots.includes("v") ? [["m", optimizer.beta_1], ["v", optimizer.beta_2]] as [string, number][] : [];
     const cells = rows.map((row) => {
       const input = number(0, (value) => {
         app.send({ type: "set", layer: row.layer, name: row.name, index: row.index, value });
         app.say(`${row.title} set to ${digits(value)}`);
       }, { "aria-label": row.title });
-      return { row, input, gradient: h("td"), memory: slots.map(() => h("td")) };
+      return { row, input, gradient: h("td"), memory: slots.map(() => h("td")), corrected: decays.map(() => h("td")) };
     });
     const table = h("table", { className: "numbers" },
-      h("thead", {}, h("tr", {}, ...["parameter", "value", "gradient", ...slots].map((text) => h("th", { scope: "col" }, text)))),
-      h("tbody", {}, ...cells.map(({ row, input, gradient, memory }) =>
-        h("tr", {}, h("th", { scope: "row" }, row.title), h("td", {}, input), gradient, ...memory))));
+      h("thead", {}, h("tr", {}, ...["parameter", "value", "gradient", ...slots, ...decays.map(([slot]) => `${slot}\u0302`)].map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, ...cells.map(({ row, input, gradient, memory, corrected }) =>
+        h("tr", {}, h("th", { scope: "row" }, row.title), h("td", {}, input), gradient, ...memory, ...corrected))));
     body.replaceChildren(
       h("div", { className: "row" },
         h("h3", {}, `${column === list.length - 1 ? "Output" : `Hidden ${column + 1},`} unit ${j + 1}`),
@@ -83,7 +93,7 @@ export function panel(app: App): HTMLElement {
         range.textContent = `Scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
       }
       let text = "";
-      for (const { row, input, gradient, memory } of cells) {
+      for (const [n, { row, input, gradient, memory, corrected }] of cells.entries()) {
         const value = frame.values.get(`${row.name}/${row.layer}`)?.data[row.at] ?? NaN;
         if (document.activeElement !== input) input.value = String(Number(value.toPrecision(5)));
         const slope = frame.values.get(`d${row.name}/${row.layer}`)?.data[row.at];
@@ -92,17 +102,23 @@ export function panel(app: App): HTMLElement {
           const kept = frame.values.get(`${slots[m]!}.${row.name}/${row.layer}`)?.data[row.at];
           cell.textContent = kept === undefined ? "" : digits(kept, 4);
         });
+        corrected.forEach((cell, m) => {
+          const [slot, decay] = decays[m]!;
+          const kept = frame.values.get(`${slot}.${row.name}/${row.layer}`)?.data[row.at];
+          cell.textContent = kept === undefined || !frame.step ? "" : digits(kept / (1 - decay ** frame.step), 4);
+        });
+        if (n >= sum) continue;
         if (text.length < 160) text += `${text ? (value < 0 ? " − " : " + ") : value < 0 ? "−" : ""}${digits(Math.abs(value), 2)}${row.symbol ? `·${row.symbol}` : ""}`;
         else if (!text.endsWith("…")) text += " + …";
       }
-      equation.textContent = acts ? `a = ${acts.type}(${text})` : `y = ${text}`;
+      equation.textContent = !sum ? "" : acts ? `a = ${acts.type}(${text})` : `y = ${text}`;
     };
     refresh();
   };
 
   const open = (): void => {
     const { selected } = app;
-    show();
+    keepFocus(body, show);
     if (selected?.source !== undefined) {
       const input = body.querySelectorAll<HTMLInputElement>(".numbers input")[selected.source];
       input?.focus();

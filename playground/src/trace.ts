@@ -52,7 +52,9 @@ export function traceTab(app: App): HTMLElement {
       item.setAttribute("aria-current", n === at ? "step" : "false");
       if (n === at && focus) item.focus();
     });
-    shown.replaceChildren(...detail(trace.steps[at]!));
+    const step = trace.steps[at]!;
+    shown.replaceChildren(...detail(step));
+    app.emit("operation", step.layer === null ? null : Number.parseInt(String(step.layer), 10));
   };
 
   list.addEventListener("keydown", (event) => {
@@ -66,7 +68,7 @@ export function traceTab(app: App): HTMLElement {
     if (reply.type !== "trace") return;
     trace = reply;
     row.valueAsNumber = reply.sample;
-    summary.textContent = `Row ${reply.sample}: the network predicts (${reply.prediction.map((p) => digits(p)).join(", ")}); `
+    summary.textContent = `Row ${reply.sample} at step ${app.frame?.step ?? 0}: the network predicts (${reply.prediction.map((p) => digits(p)).join(", ")}); `
       + `L = ${digits(reply.value, 4)}, and ${reply.value_after === null ? "not a number" : digits(reply.value_after, 4)} after one step on this row alone.`;
     let phase = "";
     list.replaceChildren(...reply.steps.flatMap((step, k) => {

@@ -1,6 +1,6 @@
 // How the network is trained: loss, optimizer, schedule, penalties, batch size, seeds.
 import type { App, Kind } from "./app";
-import { button, field, h, number, select } from "./dom";
+import { button, field, h, keepFocus, number, select } from "./dom";
 import { fields, fresh } from "./form";
 import type { Part } from "./protocol";
 
@@ -48,11 +48,7 @@ export function training(app: App): HTMLElement {
   };
 
   app.on("catalog", build);
-  const rebuild = (): void => {
-    const active = row.contains(document.activeElement) ? [...row.querySelectorAll("input, select, button")].indexOf(document.activeElement!) : -1;
-    build();
-    if (active >= 0) (row.querySelectorAll<HTMLElement>("input, select, button")[active] ?? null)?.focus();
-  };
+  const rebuild = (): void => keepFocus(row, build);
   app.on("configured", rebuild);
   app.on("reverted", rebuild);
   const open = !matchMedia("(max-width: 820px)").matches;

@@ -23,8 +23,12 @@ export class SocketTransport implements Transport {
       if (typeof data === "string") listener.message(JSON.parse(data) as Reply);
       else listener.binary(readBinary(data as ArrayBuffer));
     };
+    let opened = false;
+    this.socket.onopen = () => { opened = true; };
     this.socket.onclose = ({ reason }) =>
-      listener.closed(reason || "The server has stopped. Start it again with chainrule playground, then reload the page.");
+      listener.closed(reason || (opened
+        ? "The playground has stopped. Start it again with chainrule playground, and open the address that it prints."
+        : "The playground did not let this page in. Open the address that chainrule playground printed, token and all, and no more than 8 pages."));
   }
 
   send(request: Request): void {
