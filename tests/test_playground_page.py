@@ -88,7 +88,10 @@ def built(tmp_path_factory):
     rooms.mkdir(parents=True)
     shutil.copy(STATIC.parent / "schema.json", rooms)
     for command in (["ci", "--no-audit", "--no-fund"], ["run", "check"], ["run", "build"]):
-        subprocess.run(["npm", *command], cwd=copy / "playground", check=True, timeout=300, capture_output=True)
+        done = subprocess.run(["npm", *command], cwd=copy / "playground", timeout=300, capture_output=True, check=False)
+        if done.returncode and command[0] == "ci":
+            pytest.skip("the packages of the page are not to be had here")
+        assert not done.returncode, (done.stdout + done.stderr).decode()
     return copy
 
 
