@@ -282,7 +282,7 @@ def test_names_of_inputs_are_those_of_their_values(every):
 @pytest.mark.parametrize(("target", "scaled", "cut"), [(0.5, False, False), (0.5, True, False), (-99.0, False, True)])
 def test_the_scaling_of_a_target_is_undone_in_words(target, scaled, cut):
     scaler = PositiveTarget(log=scaled).fit(np.array([[0.0], [10.0], [100.0]]))
-    said = explaining._back(scaler, "price", np.array([target]))
+    said = explaining._back(scaler, "price", np.array([target]), 0)
     value = scaler.inverse_transform(np.array([[target]])).item()
     assert number(re.search(r"(?:= |bounded to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
     assert ("exp(" in said) == scaled
