@@ -188,7 +188,10 @@ def test_why_there_is_none(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, package, None)
         content, said = converting.to_onnx(trained("binary", inputs=("size",)))
         assert said.endswith(
-            {"onnxruntime": "not compared: no onnxruntime.", "onnx": 'pip install -e ".[onnx]" in a clone of chainrule'}[package]
+            {
+                "onnxruntime": "not compared: no onnxruntime.",
+                "onnx": 'pip install -e ".[onnx]" in a clone of chainrule',
+            }[package]
         )
         assert (content is None) == (package == "onnx")
 
