@@ -311,6 +311,34 @@ def test_inspect_is_the_trace_of_one_row():
     assert "product" in message["steps"][0]["code"][0]["text"]
 
 
+def test_inspect_works_out_the_entry_that_is_asked_for():
+    plan, network = trained(BEGIN, 10)
+    with Page(BEGIN) as page:
+        page.at(0)
+        page.ask("step", count=10, unit="step").at(10)
+        entries = {"0": {"dW": [1, 2], "db": [5]}, "1": {"dx": [0, 3]}}
+        message, _ = page.ask("inspect", sample=3, entries=entries).until("trace")
+        for wrong, said in (
+            ({"0": {"dW": [2, 0]}}, "shape (2, 8)"), ({"1": {"dW": [0]}}, "no gradient 'dW'. It has: dx"),
+            ({"9": {}, "x": {"dW": [0]}}, "layer -1"), ([], "expected {"), ({"0": {"dW": ["1", 0]}}, "a whole number"),
+        ):  # fmt: skip
+            assert said in page.refused("inspect", sample=3, entries=wrong)["text"]
+    forward, backward, update = (
+        next(step for step in message["steps"] if (step["phase"], step["layer"]) == (phase, 0))
+        for phase in ("forward", "backward", "update")
+    )
+    assert any(line.startswith("W[1, 2] ← ") for line in update["worked"])
+    assert backward["worked"][0].startswith("dW[1, 2] = ")
+    assert forward["worked"][0].startswith("y[0, 2] = ")
+    _, gradient = network.loss_and_grad(plan.rows.X[3:4], plan.rows.t[3:4])
+    dW = network.layout.view(gradient, network.layout.entries[0])
+    check = backward["checks"][0]
+    assert check["entry"] == "dW[1, 2]"
+    assert check["ok"]
+    np.testing.assert_allclose(check["analytic"], dW[1, 2], rtol=1e-4)
+    assert backward["checks"][1]["entry"] == "db[5]"
+
+
 def test_sweep_surface_and_look():
     with Page(state(data={"name": "digits", "samples": 200}, layers=[Dense(10)])) as page:
         assert page.until("configured")[0]["box"] is None

@@ -69,11 +69,18 @@ def receive(socket, wanted):
             return message
 
 
-def refused(port, **arguments):
-    with pytest.raises(InvalidStatus) as error:
-        opened(port, **arguments)
+def denied(port, origin):
+    with pytest.raises(InvalidStatus) as error, opened(port, origin=origin):
+        pass
     assert error.value.response.status_code == 403
     return error.value.response.body.decode()
+
+
+def refused(port, token=TOKEN):
+    with opened(port, token=token) as socket, pytest.raises(ConnectionClosed) as error:
+        socket.recv(timeout=10)
+    assert error.value.rcvd.code == 4403
+    return error.value.rcvd.reason
 
 
 def test_a_page_trains_over_the_socket(port):
@@ -92,9 +99,9 @@ def test_a_page_trains_over_the_socket(port):
 def test_a_wrong_token_a_foreign_origin_and_another_host_are_refused(port):
     assert refused(port, token="guess").startswith("Wrong token")
     assert refused(port, token="").startswith("Wrong token")
-    assert "https://evil.example" in refused(port, origin="https://evil.example")
-    assert "http://127.0.0.1:1" in refused(port, origin="http://127.0.0.1:1")
-    assert "no origin" in refused(port, origin=None)
+    assert denied(port, "https://evil.example").startswith("Pages of 'https://evil.example' may not use")
+    assert "'http://127.0.0.1:1'" in denied(port, "http://127.0.0.1:1")
+    assert "'none'" in denied(port, None)
     answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"host": "evil.example"})
     assert (answer.status_code, answer.text) == (421, "This playground is not 'evil.example'.")
 
@@ -160,7 +167,7 @@ def test_there_are_bounds_on_open_pages(port):
     assert settled(0) == 0
 
 
-def test_thirty_frames_a_second_over_the_socket(port):
+def test_at_most_thirty_frames_a_second_and_so_many_steps_from_one_to_the_next(port):
     with opened(port) as socket:
         tell(socket, "configure", state=BEGIN)
         receive(socket, "frame")
@@ -169,8 +176,8 @@ def test_thirty_frames_a_second_over_the_socket(port):
         frames, last = 0, first
         while time.monotonic() - began < 1:
             last, frames = receive(socket, "frame"), frames + 1
-    assert frames >= 15  # 30 on a machine that does nothing else
-    assert last["step"] - first["step"] == 25 * frames
+    assert 1 <= frames <= 33  # how many depends on what else the machine does
+    assert frames <= last["step"] - first["step"] <= 25 * frames
 
 
 @pytest.mark.slow
@@ -187,9 +194,12 @@ def test_the_command_serves_a_csv_file_until_ctrl_c(tmp_path):
                 assert state["data"]["name"] == "csv"
                 tell(socket, "configure", state=state)
                 assert receive(socket, "configured")["data"]["classes"] == ["cat", "dog"]
+                tell(socket, "run")
+                receive(socket, "frame")
+                process.send_signal(signal.SIGINT)  # with the page open and in training
+                assert process.wait(20) == 0
         finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+            process.kill()
         assert process.stdout.read().endswith("Stopped.\n")
 
 

@@ -113,7 +113,7 @@ def _set(session: Session, _: Plan, message: Message) -> None:
 
 
 def _inspect(session: Session, plan: Plan, message: Message) -> None:
-    session.send(looking.inspect(plan, session.network, message["sample"]))
+    session.send(looking.inspect(plan, session.network, message["sample"], message.get("entries")))
 
 
 def _check(session: Session, plan: Plan, _: Message) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.gradient_check import check_gradient
 from chainrule.network import Network
-from chainrule.playground.bounds import RefusedError, check_whole
+from chainrule.playground.bounds import RefusedError, check_list, check_whole
 from chainrule.playground.frames import finite
 from chainrule.playground.state import Plan
 from chainrule.tracing.example import trace
@@ -24,14 +24,15 @@ CHECKED, SURFACED = 16, 500  # rows
 SIDE, REACH = 25, 1.0  # points along a side of the surface, and their distance relative to the parameters
 
 
-def inspect(plan: Plan, network: Network, sample: Any) -> dict[str, Any]:
-    """Return the worked example of one training row."""
+def inspect(plan: Plan, network: Network, sample: Any, entries: Any = None) -> dict[str, Any]:
+    """Return the worked example of one training row; ``entries`` has those to work out, by layer and gradient."""
     sample = check_whole("inspect", sample, 0, len(plan.rows.X) - 1)
     if network.layout.size > TRACED:
         raise RefusedError(
             "inspect", f"inspect: {network.layout.size:,} parameters are too many to show: at most {TRACED:,}."
         )
-    found = trace(network, plan.rows.X[sample], plan.rows.t[sample], optimizer=plan.optimizer)
+    row, t = plan.rows.X[sample], plan.rows.t[sample]
+    found = trace(network, row, t, optimizer=plan.optimizer, entries=_entries(entries))
     return {
         "type": "trace",
         "sample": sample,
@@ -39,6 +40,20 @@ def inspect(plan: Plan, network: Network, sample: Any) -> dict[str, Any]:
         "value_after": finite(found.value_after),
         "prediction": found.prediction[0].tolist(),
         "steps": [_operation(step) for step in found.steps],
+    }
+
+
+def _entries(value: Any) -> dict[int, dict[str, list[int]]]:
+    """Return the entries of a message, whose layers are texts, as JSON has names."""
+    about, layers = "inspect", {} if value is None else value
+    if not isinstance(layers, dict) or not all(isinstance(names, dict) for names in layers.values()):
+        raise RefusedError(about, 'inspect: entries: expected {"0": {"dW": [1, 2]}}.')
+    return {
+        int(layer) if layer.isdecimal() and len(layer) < 4 else -1: {
+            name: [check_whole(about, i, 0, 2**31) for i in check_list(about, index, 8)]
+            for name, index in names.items()
+        }
+        for layer, names in layers.items()
     }
 
 

@@ -32,6 +32,7 @@ __all__ = ["application", "listen", "run"]
 
 HOST = "127.0.0.1"
 SESSIONS = 8  # pages at the same time
+REFUSED = 4403  # the code with which a connection is closed; its reason is a sentence
 WAITING = 16  # messages of one page that may wait for an answer
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 SAFE = {
@@ -81,24 +82,17 @@ class _Playground:
             return PlainTextResponse(f"There is no {name[:80]!r} here.", 404)
         return Response(self._files[name], media_type=KINDS[ending])
 
-    def refusal(self, host: str, origin: str | None, token: str) -> str:
-        """Return why a connection is refused, in a sentence; empty if it is not."""
-        if host not in self.hosts:
-            return f"This playground is not {host[:80]!r}: open the address that chainrule playground printed."
-        if origin is None or origin.removeprefix("http://") not in self.hosts:
-            return f"Pages of {(origin or 'no origin')[:80]!r} may not use this playground."
-        if not secrets.compare_digest(token.encode(), self._token.encode()):
-            return "Wrong token: open the address that chainrule playground printed."
-        if self._sessions >= SESSIONS:
-            return f"{SESSIONS} pages are open: close one, and reload this one."
-        return ""
-
     async def socket(self, socket: WebSocket) -> None:
-        """Connect one page with a session of its own."""
-        headers = socket.headers
-        said = self.refusal(headers.get("host", ""), headers.get("origin"), socket.query_params.get("token", ""))
-        if said:
+        """Connect one page with a session of its own, or refuse it in a sentence."""
+        host, origin = socket.headers.get("host", ""), socket.headers.get("origin", "none")
+        if host not in self.hosts or origin.removeprefix("http://") not in self.hosts:
+            said = f"Pages of {origin[:80]!r} may not use the playground at {host[:80]!r}."
             await socket.send_denial_response(PlainTextResponse(said, 403))
+            return
+        said = self._refusal(socket.query_params.get("token", ""))
+        if said:  # as a reason for closing, which is all that a browser shows to its page
+            await socket.accept()
+            await socket.close(REFUSED, said)
             return
         self._sessions += 1
         try:
@@ -106,6 +100,13 @@ class _Playground:
             await _converse(socket, self._first)
         finally:
             self._sessions -= 1
+
+    def _refusal(self, token: str) -> str:
+        if not secrets.compare_digest(token.encode(), self._token.encode()):
+            return "Wrong token: open the address that chainrule playground printed."
+        if self._sessions >= SESSIONS:
+            return f"{SESSIONS} pages are open: close one, and reload this one."
+        return ""
 
 
 async def _converse(socket: WebSocket, first: Mapping[str, Any]) -> None:
