@@ -7,6 +7,7 @@ import queue
 import struct
 import threading
 import time
+import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -17,10 +18,12 @@ import onnxruntime
 import pytest
 
 import chainrule as cr
+from chainrule.advice import AdviceWarning
 from chainrule.files.descriptions import build, describe, table
 from chainrule.layers import BatchNorm, Dense, Dropout, ReLU, Residual, Tanh
 from chainrule.memo import Memo
 from chainrule.playground import bounds
+from chainrule.playground.advising import shown_to_its_page
 from chainrule.playground.answers import FIELDS, answer
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.catalog import catalog
@@ -292,6 +295,17 @@ def test_divergence_is_an_answer():
         page.ask("reset").at(0)
 
 
+def test_advice_of_the_library_reaches_the_page(monkeypatch):
+    usual = []
+    monkeypatch.setattr(warnings, "showwarning", shown_to_its_page(lambda *_, **__: usual.append(1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AdviceWarning)
+        with Page(state(optimizer=part(cr.optimizers.SGD(1e6), "Optimizer"))) as page:
+            assert "a learning rate of 1e+06 cannot work" in page.until("note")[0]["text"]
+            page.at(0)
+    assert not usual
+
+
 # ------------------------------------------------------------------ looking closer
 
 
@@ -320,7 +334,7 @@ def test_inspect_works_out_the_entry_that_is_asked_for():
         message, _ = page.ask("inspect", sample=3, entries=entries).until("trace")
         for wrong, said in (
             ({"0": {"dW": [2, 0]}}, "shape (2, 8)"), ({"1": {"dW": [0]}}, "no gradient 'dW'. It has: dx"),
-            ({"9": {}, "x": {"dW": [0]}}, "layer -1"), ([], "expected {"), ({"0": {"dW": ["1", 0]}}, "a whole number"),
+            ({"9": {}, "x": {"dW": [0]}}, "layer x"), ([], "expected {"), ({"0": {"dW": ["1", 0]}}, "a whole number"),
         ):  # fmt: skip
             assert said in page.refused("inspect", sample=3, entries=wrong)["text"]
     forward, backward, update = (
@@ -349,6 +363,12 @@ def test_sweep_surface_and_look():
         _, arrays = page.at(0)
         assert arrays["output"].shape == (10, 50, 50)
         page.ask("step", count=20, unit="step").at(20)
+        page.ask("look", columns=[], slice=None)
+        assert page.until("configured")[0]["box"]["names"] == ["component 1", "component 2"]
+        _, arrays = page.until("data")
+        assert np.cov(arrays["place"][:100].T)[0, 1] == pytest.approx(0, abs=0.05)
+        assert (arrays["place"][:100].std(axis=0) > 2).all()  # of 64 standardized inputs
+        page.at(20)
         _, arrays = page.ask("surface").until("surface")
         assert arrays["loss"].shape == (25, 25)
         assert np.isfinite(arrays["loss"]).all()
@@ -602,7 +622,7 @@ def test_a_refused_state_leaves_the_session_as_it_was():
         ({"type": "set", "layer": 0, "name": "W", "index": [0, 0], "value": None}, "expected a number"),
         ({"type": "backward", "layer": 0, "source": "x" * 100_000}, "at most 20,000 characters"),
         ({"type": "look", "columns": [0, 2], "slice": None}, "from 0 to 1"),
-        ({"type": "look", "columns": [], "slice": None}, "one or two"),
+        ({"type": "look", "columns": [], "slice": None}, "more than two inputs"),
     ],
 )  # fmt: skip
 def test_bad_messages_are_refused_with_a_sentence(message, said):

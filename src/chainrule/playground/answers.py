@@ -150,9 +150,7 @@ def _look(session: Session, plan: Plan, message: Message) -> None:
     rest = message["slice"]
     if rest is not None:
         rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.inputs)]
-    if not columns:
-        raise RefusedError("look", "look: expected one or two columns.")
-    session.box = Box.of(plan.rows.X, columns, rest)
+    session.box = Box.of(plan, columns, rest)
     session.camera.look(session.box)
     session.changed = True
     session.introduce()

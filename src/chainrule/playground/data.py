@@ -151,6 +151,14 @@ def _xor(samples: int, noise: float, seed: int) -> Table:
     return Table((X + rng.normal(0, noise, X.shape)).astype("float32"), t, XY, ("same sign", "different signs"))
 
 
+def _above(samples: int, noise: float, seed: int) -> Table:
+    """Two classes: above the curve y = sin(3 x) / 2, and below."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, (samples, 2))
+    t = (X[:, 1] > np.sin(3 * X[:, 0]) / 2).astype("int64")
+    return Table((X + rng.normal(0, noise, X.shape)).astype("float32"), t, XY, ("below", "above"))
+
+
 def _blobs(samples: int, noise: float, seed: int) -> Table:
     """Three clouds at the corners of a triangle."""
     rng = np.random.default_rng(seed)
@@ -188,6 +196,7 @@ SETS = {
     "circles": Set("Circles", 2, 2, "classes", _named(datasets.load_circles)),
     "moons": Set("Moons", 2, 2, "classes", _named(datasets.load_moons)),
     "xor": Set("Exclusive or", 2, 2, "classes", _xor),
+    "above": Set("Above a curve", 2, 2, "classes", _above),
     "spirals-2": Set("Spirals, two arms", 2, 2, "classes", _named(datasets.load_spirals, arms=2)),
     "spirals-3": Set("Spirals, three arms", 2, 3, "classes", _named(datasets.load_spirals, arms=3)),
     "blobs": Set("Blobs", 2, 3, "classes", _blobs),

@@ -43,13 +43,13 @@ def inspect(plan: Plan, network: Network, sample: Any, entries: Any = None) -> d
     }
 
 
-def _entries(value: Any) -> dict[int, dict[str, list[int]]]:
+def _entries(value: Any) -> dict[int | str, dict[str, list[int]]]:
     """Return the entries of a message, whose layers are texts, as JSON has names."""
     about, layers = "inspect", {} if value is None else value
     if not isinstance(layers, dict) or not all(isinstance(names, dict) for names in layers.values()):
         raise RefusedError(about, 'inspect: entries: expected {"0": {"dW": [1, 2]}}.')
     return {
-        int(layer) if layer.isdecimal() and len(layer) < 4 else -1: {
+        int(layer) if layer.isdecimal() and len(layer) < 4 else layer[:20]: {
             name: [check_whole(about, i, 0, 2**31) for i in check_list(about, index, 8)]
             for name, index in names.items()
         }

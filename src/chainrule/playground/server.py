@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 import sys
+import warnings
 import webbrowser
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -22,6 +23,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from chainrule.advice import AdviceWarning
+from chainrule.playground.advising import shown_to_its_page
 from chainrule.playground.answers import answer
 from chainrule.playground.bounds import MESSAGE
 from chainrule.playground.catalog import catalog
@@ -223,6 +226,8 @@ def run(
         timeout_graceful_shutdown=2,
     )  # fmt: skip
     logging.getLogger("uvicorn.error").addFilter(_is_failure)
+    warnings.simplefilter("always", AdviceWarning)  # each time, for the page that trains
+    warnings.showwarning = shown_to_its_page(warnings.showwarning)
     if browser:
         webbrowser.open(address)  # the socket listens already: the page waits for the server
     try:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.playground.advising import advise
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.editing import Edit
 from chainrule.playground.frames import Box, Camera, Curve, encode, finite
@@ -125,6 +126,7 @@ class Session:
         return self._closing or self._leaving
 
     def _live(self) -> None:
+        advise(self._advise)
         try:
             while not self._closing:
                 self._leaving = False
@@ -138,6 +140,10 @@ class Session:
                 edit.close()
             if not self._closing:  # the error itself goes to the log
                 self.send({"type": "error", "about": None, "text": "The playground failed: reload the page."})
+
+    def _advise(self, text: str) -> None:
+        if not self._is_over:
+            self.send({"type": "note", "text": text})
 
     def _train(self, plan: Plan) -> None:
         """Train from the seed; an error ends the run, not the session."""
@@ -212,7 +218,7 @@ class Session:
         """Send what the state has become: shapes, parameters, the rows."""
         assert self.plan is not None and self.camera is not None  # noqa: S101, PT018  (for the types)
         self.send(introduction(self.plan, self.network, self.camera.box, self.backwards, self.run.batches))
-        self.send(rows(self.plan))
+        self.send(rows(self.plan, self.camera.box))
 
     def _show(self) -> None:
         """Send a frame."""

@@ -151,7 +151,7 @@ def trace(
     seed: int = 0,
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
-    entries: Mapping[int, Mapping[str, Sequence[int]]] | None = None,
+    entries: Mapping[int | str, Mapping[str, Sequence[int]]] | None = None,
 ) -> Trace:
     """Trace a training step: each layer's equations with the numbers of one sample or a small batch.
 
@@ -180,7 +180,7 @@ def trace(
         Shape of the image, if each row of x is one.
     entries : mapping, optional
         The entries to work out and to check, by layer and gradient: ``{0: {"dW": (1, 2)}}``; of a layer without
-        parameters, ``"dx"``. By default the largest of each gradient.
+        parameters, ``"dx"``; ``"2.0"`` is the first layer inside layer 2. By default the largest of each gradient.
 
     Examples
     --------
@@ -211,9 +211,9 @@ def trace(
     if image_shape is None and len(network.input_shape) == 3 and network.input_shape[-1] == 1:
         image_shape = network.input_shape[:2]
     steps = check_count("trace", "steps", steps)
-    wanted = _wanted(network, len(x), entries or {})
     draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
     computation = Computation(network, x, t, weight, training=training, draws=draws)
+    wanted = _wanted(computation, entries or {})
     try:
         value = computation.run()
         operations, values = record(computation, chosen, steps, wanted)
@@ -235,22 +235,24 @@ def trace(
 
 
 def _wanted(
-    network: Network, rows: int, entries: Mapping[int, Mapping[str, Sequence[int]]]
+    computation: Computation, entries: Mapping[int | str, Mapping[str, Sequence[int]]]
 ) -> dict[tuple[int | str, str], Index]:
     """Return the entries by layer and gradient, checked."""
-    shapes = {(e.layer, f"d{symbol(e.name)}"): e.shape for e in network.layout.entries}
-    learning = {layer for layer, _ in shapes}
-    shapes |= {(i, "dx"): (rows, *la.input_shape) for i, la in enumerate(network.layers) if i not in learning}
+    shapes: dict[tuple[int | str, str], tuple[int, ...]] = {}
+    for layer in computation.all:
+        shapes |= {(layer.label, f"d{symbol(name)}"): entry.shape for name, entry in layer.names.items()}
+        if not layer.names:
+            shapes[layer.label, "dx"] = (len(computation.x), *layer.input_shape)
     wanted: dict[tuple[int | str, str], Index] = {}
-    for layer, by_name in entries.items():
+    for label, by_name in entries.items():
         for name, index in by_name.items():
-            shape = shapes.get((layer, name))
+            shape = shapes.get((label, name))
             if shape is None:
-                known = ", ".join(gradient for i, gradient in shapes if i == layer)
-                raise ValueError(f"entries: layer {layer} has no gradient {name!r}. It has: {known or 'none'}.")
+                known = ", ".join(gradient for where, gradient in shapes if where == label)
+                raise ValueError(f"entries: layer {label} has no gradient {name!r}. It has: {known or 'none'}.")
             if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=True)):
-                raise ValueError(f"entries: layer {layer}, {name}: expected an index of shape {shape}, got {[*index]}.")
-            wanted[layer, name] = tuple(map(int, index))
+                raise ValueError(f"entries: layer {label}, {name}: expected an index of shape {shape}, got {[*index]}.")
+            wanted[label, name] = tuple(map(int, index))
     return wanted
 
 
