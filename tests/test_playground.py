@@ -261,6 +261,7 @@ def test_back_in_time_is_exact_also_after_changes_by_hand():
         page.ask("step", count=40, unit="step").at(100)
         _, arrays = page.ask("back", step=60).at(60)
         same_parameters(arrays, network)
+        assert arrays["curve"][[0, -1], 0].tolist() == [0, 60]  # what was before is still there
         page.ask("back", step=10).at(10)
         _, arrays = page.ask("step", count=50, unit="step").at(60)  # the change was later: it is gone
         same_parameters(arrays, trained(BEGIN, 60)[1])
@@ -469,6 +470,21 @@ def test_bad_code_ends_training_and_not_the_session(name):
         page.at(0)
 
 
+def test_going_back_through_code_that_fails_ends_there_and_the_session_goes_on():
+    failing = "n = 0\ndef backward(self, dy, memo):\n    global n\n    n += 1\n    return dy if n < 40 else None"
+    with Page(BEGIN) as page:
+        page.at(0)
+        page.ask("backward", layer=1, source=failing).at(0)
+        page.ask("run").until("error")
+        step = page.session.step
+        assert step > 10
+        page.ask("back", step=step)
+        message, _ = page.until("error", "frame")  # how many calls there are between two steps is the page's doing
+        assert message.get("about", "backward") == "backward"
+        page.ask("backward", layer=1, source=None).until("configured")
+        page.at(0)
+
+
 # ------------------------------------------------------------------ take it home
 
 
@@ -511,7 +527,7 @@ def test_a_program_says_when_changes_by_hand_are_not_in_it():
         page.at(0)
         page.ask("set", layer=0, name="W", index=[0, 0], value=1).at(0)
         message, _ = page.ask("take", what="python").until("file")
-    assert base64.b64decode(message["base64"]).startswith(b"# 1 changes by hand in the playground")
+    assert base64.b64decode(message["base64"]).startswith(b"# Not in this program: 1 change(s) by hand")
 
 
 # ------------------------------------------------------------------ data and states
@@ -575,6 +591,10 @@ REFUSED = {
     "points": (state(data={"name": "points", "points": [[1, 2, 0.5]]}), "data.points", "classes from 0"),
     "NaN": (state(data={"noise": float("nan")}), "data.noise", "a number"),
     "wide": (state([Dense(4096), Dense(4096), Dense(2)]), "network.layers", "at most 200,000"),
+    "many units": (
+        state([layer for _ in range(16) for layer in (Dense(20), Dense(1000))]),
+        "network.layers", "and 8,000",
+    ),
     "a billion units": (
         with_loss(BEGIN, "softmax_cross_entropy")
         | {"network": {"layers": [{"type": "Dense", "units": 10**9}], "loss": "squared_error"}},
@@ -630,6 +650,27 @@ def test_bad_messages_are_refused_with_a_sentence(message, said):
         page.at(0)
         page.session.tell(message)
         assert said in page.until("error")[0]["text"]
+
+
+def test_what_train_refuses_is_an_answer_and_the_session_goes_on():
+    given = state([Dense(4), BatchNorm(), Dense(2)], batch_size=1)
+    with Page(given) as page:
+        message, _ = page.until("error")
+        assert message["about"] == "training"
+        assert "BatchNorm" in message["text"]
+        assert "configure one first" in page.refused("run")["text"]
+        page.tell("configure", state=BEGIN).at(0)
+
+
+def test_nested_messages_do_not_end_the_session():
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+    with Page(BEGIN) as page:
+        page.at(0)
+        given = BEGIN | {"network": {"layers": [{"type": "Dense", "units": deep}]}}
+        assert "nested more than 20 deep" in page.refused("configure", state=given)["text"]
+        page.ask("step", count=1, unit="step").at(1)
 
 
 def test_nothing_can_be_asked_before_a_network_is_configured():

@@ -44,7 +44,7 @@ def answer(session: Session, message: Message) -> None:
             ANSWERS[kind](session, session.plan, message)
     except RefusedError as error:
         session.send({"type": "error", "about": error.about, "text": str(error)})
-    except (ArithmeticError, TypeError, ValueError, Warning) as error:
+    except (ArithmeticError, RecursionError, TypeError, ValueError, Warning) as error:
         session.send({"type": "error", "about": str(kind), "text": f"{kind}: {error}"})
 
 

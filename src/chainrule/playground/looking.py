@@ -21,6 +21,7 @@ __all__ = ["inspect", "surface", "sweep", "verdict"]
 MOST = 4096  # entries of an array that a trace sends
 TRACED = 20_000  # parameters
 CHECKED, SURFACED = 16, 500  # rows
+WORK = 2_000_000_000  # values read for a surface, a second or two: large networks have fewer rows
 SIDE, REACH = 25, 1.0  # points along a side of the surface, and their distance relative to the parameters
 
 
@@ -103,7 +104,7 @@ def verdict(plan: Plan, network: Network) -> dict[str, Any]:
 
 
 def surface(plan: Plan, network: Network, path: list[Array]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return L of the training rows over a plane through the parameters, and the path of training on it.
+    """Return L of some training rows over a plane through the parameters, and the path of training on it.
 
     The first direction is that in which training came here, from the farthest point of ``path``; the second is drawn
     with the seed and made orthogonal to it.
@@ -121,7 +122,9 @@ def surface(plan: Plan, network: Network, path: list[Array]) -> tuple[dict[str, 
     places = [((p - theta) @ first, (p - theta) @ second) for p in (*path, theta)]
     reach = max(REACH, 1.25 * float(np.abs(places).max()))
     steps = np.linspace(-reach, reach, SIDE)
-    X, t, _ = other.check(rows.X[:SURFACED], rows.t[:SURFACED])
+    work = sum(layer.operations() for layer in network.layers)
+    count = max(CHECKED, min(SURFACED, WORK // (SIDE * SIDE * work)))
+    X, t, _ = other.check(rows.X[:count], rows.t[:count])
     loss = np.empty((SIDE, SIDE))
     with np.errstate(all="ignore"):
         for i, v in enumerate(steps):

@@ -106,7 +106,7 @@ class _Playground:
 
     def _refusal(self, token: str) -> str:
         if not secrets.compare_digest(token.encode(), self._token.encode()):
-            return "Wrong token: open the address that chainrule playground printed."
+            return "Wrong token. Open the address that chainrule playground printed."
         if self._sessions >= SESSIONS:
             return f"{SESSIONS} pages are open: close one, and reload this one."
         return ""
