@@ -27,10 +27,11 @@ from chainrule.playground.advising import shown_to_its_page
 from chainrule.playground.answers import FIELDS, answer
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.catalog import catalog
-from chainrule.playground.data import SETS, Data, prepare
+from chainrule.playground.data import Data, prepare
 from chainrule.playground.editing import MISTAKES, Edit, is_editable, source_of
 from chainrule.playground.frames import POINTS, Curve
 from chainrule.playground.session import Session
+from chainrule.playground.sets import SETS
 from chainrule.playground.state import BEGIN, begin_with, read
 
 SCHEMA = json.loads(Path(cr.__file__).with_name("playground").joinpath("schema.json").read_text(encoding="utf-8"))
@@ -488,6 +489,28 @@ def test_going_back_through_code_that_fails_ends_there_and_the_session_goes_on()
 # ------------------------------------------------------------------ take it home
 
 
+def test_features_are_inputs_and_the_heat_maps_are_over_x_and_y():
+    given = state([Dense(2)], {"name": "xor", "features": ["xy", "sin πx"]}, batch_size=20)
+    _, network = trained(given, 200)
+    assert network.layers[0].W.shape == (4, 2)
+    with Page(given) as page:
+        configured, _ = page.until("configured")
+        header, arrays = page.at(0)
+        header, arrays = page.ask("step", count=200, unit="step").at(200)
+        program, _ = page.ask("take", what="python").until("file")
+        assert "from 0 to 1" in page.refused("look", columns=[2, 3], slice=None)["text"]
+    assert configured["data"]["names"] == ["x", "y", "xy", "sin πx"]
+    assert (configured["data"]["inputs"], configured["data"]["features"], len(configured["box"]["slice"])) == (4, 2, 2)
+    same_parameters(arrays, network)
+    assert header["metrics"]["val_accuracy"] > 0.9  # which no line through x and y alone does
+    x, y = (np.linspace(*configured["box"][name], 50) for name in ("x", "y"))
+    corner = np.array([[x[-1], y[0], x[-1] * y[0], np.sin(np.pi * x[-1])]], "float32")
+    np.testing.assert_allclose(arrays["output"][:, 0, -1], network.predict(corner)[0], atol=1e-5)
+    space = {}
+    exec(base64.b64decode(program["base64"]), space)
+    same_parameters(arrays, space["network"])
+
+
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_program_trains_the_same_network(name, capsys):
     with Page(CONFIGURATIONS[name]) as page:
@@ -587,6 +610,9 @@ REFUSED = {
     "binary": (state(data={"name": "csv", "csv": "\0\1,\2\n\n"}), "data.csv", "."),
     "one column": (state(data={"name": "csv", "csv": "a\n1\n2\n3\n4\n"}), "data.csv", "2 to 256"),
     "no such target": (state(data={"name": "csv", "csv": "a,b\n1,2\n", "target": "c"}), "data.csv", "at least 4 rows"),
+    "feature": (state(data={"features": ["x³"]}), "data.features", "Known: x²"),
+    "feature of y": (state(data={"name": "curve", "features": ["xy"]}), "data.features", "of the 1 inputs"),
+    "features of many": (state(data={"name": "digits", "features": ["x²"]}), "data.features", "of the 64 inputs"),
     "all held out": (state(data={"samples": 4, "test": 0.9}), "data.test", "fewer than 2"),
     "points": (state(data={"name": "points", "points": [[1, 2, 0.5]]}), "data.points", "classes from 0"),
     "NaN": (state(data={"noise": float("nan")}), "data.noise", "a number"),

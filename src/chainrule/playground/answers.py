@@ -146,10 +146,10 @@ def _take(session: Session, plan: Plan, message: Message) -> None:
 
 def _look(session: Session, plan: Plan, message: Message) -> None:
     assert session.camera is not None  # noqa: S101  (for the type: there is a network)
-    columns = [check_whole("look", c, 0, plan.inputs - 1) for c in check_list("look", message["columns"], 2)]
+    columns = [check_whole("look", c, 0, plan.rows.base - 1) for c in check_list("look", message["columns"], 2)]
     rest = message["slice"]
     if rest is not None:
-        rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.inputs)]
+        rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.rows.base)]
     session.box = Box.of(plan, columns, rest)
     session.camera.look(session.box)
     session.changed = True

@@ -15,6 +15,7 @@ from chainrule.layers.activation import Activation
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.playground.bounds import SHOWN, RefusedError
+from chainrule.playground.data import expanded
 from chainrule.playground.state import Plan
 from chainrule.training.evaluation import evaluate
 
@@ -66,7 +67,7 @@ class Box(NamedTuple):
 
         Without columns, it is that of the first two principal components of the training rows.
         """
-        X = plan.rows.X
+        X = plan.rows.X[:, : plan.rows.base]
         inputs, mean = X.shape[1], X.mean(axis=0)
         if len(set(columns)) != len(columns) or not all(0 <= c < inputs for c in columns):
             raise RefusedError("look", f"look: expected different columns from 0 to {inputs - 1}, got {[*columns]}.")
@@ -139,12 +140,13 @@ class Camera:
             and not (i + 1 < len(network.layers) and isinstance(network.layers[i + 1], Activation))
         ]  # fmt: skip
         self.box: Box | None = None
-        self.look(Box.of(plan, range(plan.inputs)) if plan.inputs <= 2 else None)
+        self._features = plan.data.features
+        self.look(Box.of(plan, range(rows.base)) if rows.base <= 2 else None)
 
     def look(self, box: Box | None) -> None:
         """Set the plane of the heat maps."""
         self.box = box
-        self._points = None if box is None else box.points()
+        self._points = None if box is None else expanded(box.points(), self._features)
         plane = self._network.workspace(1 if box is None else box.shape[0] * box.shape[1], training=False)
         self._memos = plane.memos
 

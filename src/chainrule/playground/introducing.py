@@ -40,6 +40,7 @@ def introduction(
             "rows": len(data.X),
             "test_rows": len(data.X_test),
             "inputs": plan.inputs,
+            "features": len(plan.data.features),
             "names": list(data.names),
             "classes": list(data.classes),
             "mean": data.mean.tolist(),
@@ -57,7 +58,7 @@ def rows(plan: Plan, box: Box | None) -> bytes:
     data, parts = plan.rows, ((plan.rows.X, plan.rows.t), (plan.rows.X_test, plan.rows.t_test))
     X, t = (np.concatenate([part[k][:SHOWN] for part in parts]) for k in (0, 1))
     test = np.repeat([0, 1], [len(data.X[:SHOWN]), len(data.X_test[:SHOWN])])
-    places = {} if box is None else {"place": box.places(X)}
+    places = {} if box is None else {"place": box.places(X[:, : data.base])}
     return encode({"kind": "data"}, {"X": X, "t": t.reshape(len(t), -1), "test": test, **places})
 
 

@@ -130,7 +130,9 @@ def _complete(plan: Plan, lesson: dict[str, Any]) -> dict[str, Any]:
     """Return the state with every argument of every part."""
     points = plan.data.points
     return {
-        "data": vars(plan.data) | {"points": points and [list(p) for p in points], "columns": list(plan.data.columns)},
+        "data": vars(plan.data)
+        | {"points": points and [list(p) for p in points]}
+        | {name: list(getattr(plan.data, name)) for name in ("columns", "features")},
         "network": {
             "layers": [describe("a layer", layer, "Layer") for layer in plan.layers],
             "loss": describe("the loss", plan.loss, "Loss"),
