@@ -578,6 +578,9 @@ def test_csv_of_classes_and_of_numbers():
     numbers = "x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(30))
     assert prepare(Data("csv", csv=numbers, test=0)).classes == ()
     assert begin_with(numbers)["network"]["loss"]["type"] == "SquaredError"
+    assert prepare(Data("csv", csv=text.replace("5;1", "5;"), test=0)).left_out == ("b",)
+    with Page(begin_with(text.replace("a;", "name;").replace("1;2;", "Tom;2;"))) as page:
+        assert page.until("configured")[0]["data"]["left_out"] == ["name"]
     with Page(begin_with(text)) as page:
         assert page.until("configured")[0]["data"]["classes"] == ["cat", "dog"]
 
@@ -605,6 +608,10 @@ REFUSED = {
     "unknown data": (state(data={"name": "cats"}), "data.name", "Known: circles"),
     "many lines": (state(data={"name": "csv", "csv": "a,b\n" + "1,2\n" * 30_000}), "data.csv", "30,001 lines"),
     "text": (state(data={"name": "csv", "csv": "a,b\n1,2\nx,3\n1,2\n1,2\n"}), "data.csv", "row 2, column 'a': 'x'"),
+    "chosen text": (
+        state(data={"name": "csv", "csv": "a,b,c\nx,2,3\n" + "1,2,3\n" * 4, "columns": ["a", "b"]}),
+        "data.csv", "row 1, column 'a': 'x'",
+    ),
     "ragged": (state(data={"name": "csv", "csv": "a,b\n1,2\n1\n1,2\n1,2\n"}), "data.csv", "row 2 has 1 cells"),
     "empty": (state(data={"name": "csv", "csv": ""}), "data.csv", "column names"),
     "binary": (state(data={"name": "csv", "csv": "\0\1,\2\n\n"}), "data.csv", "."),

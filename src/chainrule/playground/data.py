@@ -32,6 +32,7 @@ class Prepared(NamedTuple):
     mean: Array
     scale: Array
     base: int
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Data:
     features : sequence of str
         Names of ``FEATURES``: functions of one or two inputs, after scaling, that the network gets as further inputs.
     csv, columns, target
-        The text, the input columns (all but the target by default), and the target column (the last by default).
+        The text, the input columns (by default all of numbers but the target), and the target (by default the last).
 
     Examples
     --------
@@ -121,6 +122,7 @@ def prepare(data: Data) -> Prepared:
     return Prepared(
         X[train], table.t[train], X[test], table.t[test], (*table.names, *data.features), table.classes,
         np.append(mean, np.zeros(more)), np.append(scale, np.ones(more)), base,
+        table.left_out,
     )  # fmt: skip
 
 

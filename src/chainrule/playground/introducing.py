@@ -43,6 +43,7 @@ def introduction(
             "features": len(plan.data.features),
             "names": list(data.names),
             "classes": list(data.classes),
+            "left_out": list(data.left_out),
             "mean": data.mean.tolist(),
             "scale": data.scale.tolist(),
         },
