@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 import chainrule as cr
 from chainrule.cli.app import app
 from chainrule.playground.bounds import MESSAGE
-from chainrule.playground.server import SESSIONS, application, listen
+from chainrule.playground.server import SESSIONS, configuration, listen
 from chainrule.playground.state import BEGIN
 from test_playground import decoded, threads, valid
 
@@ -33,11 +33,7 @@ TOKEN = "a-token"
 def port():
     listener = listen(0)
     number = listener.getsockname()[1]
-    config = uvicorn.Config(
-        application(TOKEN, number), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE, lifespan="off",
-        log_level="error", timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(TOKEN, number))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield number

@@ -31,7 +31,7 @@ from chainrule.playground.catalog import catalog
 from chainrule.playground.session import Session
 from chainrule.playground.state import BEGIN
 
-__all__ = ["application", "listen", "run"]
+__all__ = ["application", "configuration", "listen", "run"]
 
 HOST = "127.0.0.1"
 SESSIONS = 8  # pages at the same time
@@ -199,6 +199,16 @@ def listen(port: int) -> socket.socket:
         raise OSError(f"cannot listen at port {port} ({error.strerror or error}): choose another --port.") from None
 
 
+def configuration(token: str, port: int, begin: Mapping[str, Any] = BEGIN) -> uvicorn.Config:
+    """Return the settings of the server; the arguments are those of ``application``."""
+    return uvicorn.Config(
+        application(token, port, begin), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE,
+        ws_per_message_deflate=False, lifespan="off",  # numbers hardly shrink, and the machine is the same
+        access_log=False, log_config=None, log_level="error", server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+
+
 def run(
     listener: socket.socket, begin: Mapping[str, Any] = BEGIN, *, browser: bool, tell: Callable[[str], None]
 ) -> None:
@@ -220,18 +230,13 @@ def run(
     tell(f"The playground is at {address}\nPress Ctrl-C to stop.")
     sys.stdout.flush()
     logging.basicConfig(format="%(message)s", level=logging.ERROR)  # to standard error
-    config = uvicorn.Config(
-        application(token, port, begin), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE, lifespan="off",
-        access_log=False, log_config=None, log_level="error", server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=2,
-    )  # fmt: skip
     logging.getLogger("uvicorn.error").addFilter(_is_failure)
     warnings.simplefilter("always", AdviceWarning)  # each time, for the page that trains
     warnings.showwarning = shown_to_its_page(warnings.showwarning)
     if browser:
         webbrowser.open(address)  # the socket listens already: the page waits for the server
     try:
-        uvicorn.Server(config).run([listener])
+        uvicorn.Server(configuration(token, port, begin)).run([listener])
     except KeyboardInterrupt:  # what uvicorn raises after its graceful stop
         with contextlib.suppress(OSError):
             tell("Stopped.")
