@@ -138,6 +138,15 @@ def test_accuracy_on_public_tables():
     assert rows[2].startswith("| linear | 1 | 0.0")
 
 
+def test_the_playground():
+    pytest.importorskip("websockets")
+    lines = run(code=("-m", "benchmarks.playground")).splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        assert float(re.search(r"([\d.]+) frames/s", line)[1]) <= 40  # in half a second, one more or less
+        assert re.search(r"step [\d,]+, \d+% of a core, \d+ -> \d+ MiB$", line)
+
+
 def test_a_service_under_load():
     printed = run(code=("-m", "benchmarks.serve"))
     assert re.search(

@@ -40,6 +40,7 @@ SHORTER = {
     "-m benchmarks ": "-m benchmarks --quick ",
     "-m benchmarks.tabular": "-m benchmarks.tabular --quick wine diabetes",
     "mnist_records.py": "mnist_records.py --rows 300 --epochs 1",
+    "chainrule playground": "chainrule playground --no-browser",
     "serve runs/customers": "serve runs/customers --port 0",
     "chainrule sample": "chainrule sample --overwrite",
 }

@@ -7,6 +7,7 @@ import queue
 import struct
 import threading
 import time
+import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -17,17 +18,20 @@ import onnxruntime
 import pytest
 
 import chainrule as cr
+from chainrule.advice import AdviceWarning
 from chainrule.files.descriptions import build, describe, table
 from chainrule.layers import BatchNorm, Dense, Dropout, ReLU, Residual, Tanh
 from chainrule.memo import Memo
 from chainrule.playground import bounds
+from chainrule.playground.advising import shown_to_its_page
 from chainrule.playground.answers import FIELDS, answer
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.catalog import catalog
-from chainrule.playground.data import SETS, Data, prepare
+from chainrule.playground.data import Data, prepare
 from chainrule.playground.editing import MISTAKES, Edit, is_editable, source_of
 from chainrule.playground.frames import POINTS, Curve
 from chainrule.playground.session import Session
+from chainrule.playground.sets import SETS
 from chainrule.playground.state import BEGIN, begin_with, read
 
 SCHEMA = json.loads(Path(cr.__file__).with_name("playground").joinpath("schema.json").read_text(encoding="utf-8"))
@@ -258,6 +262,7 @@ def test_back_in_time_is_exact_also_after_changes_by_hand():
         page.ask("step", count=40, unit="step").at(100)
         _, arrays = page.ask("back", step=60).at(60)
         same_parameters(arrays, network)
+        assert arrays["curve"][[0, -1], 0].tolist() == [0, 60]  # what was before is still there
         page.ask("back", step=10).at(10)
         _, arrays = page.ask("step", count=50, unit="step").at(60)  # the change was later: it is gone
         same_parameters(arrays, trained(BEGIN, 60)[1])
@@ -292,6 +297,17 @@ def test_divergence_is_an_answer():
         page.ask("reset").at(0)
 
 
+def test_advice_of_the_library_reaches_the_page(monkeypatch):
+    usual = []
+    monkeypatch.setattr(warnings, "showwarning", shown_to_its_page(lambda *_, **__: usual.append(1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AdviceWarning)
+        with Page(state(optimizer=part(cr.optimizers.SGD(1e6), "Optimizer"))) as page:
+            assert "a learning rate of 1e+06 cannot work" in page.until("note")[0]["text"]
+            page.at(0)
+    assert not usual
+
+
 # ------------------------------------------------------------------ looking closer
 
 
@@ -311,6 +327,34 @@ def test_inspect_is_the_trace_of_one_row():
     assert "product" in message["steps"][0]["code"][0]["text"]
 
 
+def test_inspect_works_out_the_entry_that_is_asked_for():
+    plan, network = trained(BEGIN, 10)
+    with Page(BEGIN) as page:
+        page.at(0)
+        page.ask("step", count=10, unit="step").at(10)
+        entries = {"0": {"dW": [1, 2], "db": [5]}, "1": {"dx": [0, 3]}}
+        message, _ = page.ask("inspect", sample=3, entries=entries).until("trace")
+        for wrong, said in (
+            ({"0": {"dW": [2, 0]}}, "shape (2, 8)"), ({"1": {"dW": [0]}}, "no gradient 'dW'. It has: dx"),
+            ({"9": {}, "x": {"dW": [0]}}, "layer x"), ([], "expected {"), ({"0": {"dW": ["1", 0]}}, "a whole number"),
+        ):  # fmt: skip
+            assert said in page.refused("inspect", sample=3, entries=wrong)["text"]
+    forward, backward, update = (
+        next(step for step in message["steps"] if (step["phase"], step["layer"]) == (phase, 0))
+        for phase in ("forward", "backward", "update")
+    )
+    assert any(line.startswith("W[1, 2] ← ") for line in update["worked"])
+    assert backward["worked"][0].startswith("dW[1, 2] = ")
+    assert forward["worked"][0].startswith("y[0, 2] = ")
+    _, gradient = network.loss_and_grad(plan.rows.X[3:4], plan.rows.t[3:4])
+    dW = network.layout.view(gradient, network.layout.entries[0])
+    check = backward["checks"][0]
+    assert check["entry"] == "dW[1, 2]"
+    assert check["ok"]
+    np.testing.assert_allclose(check["analytic"], dW[1, 2], rtol=1e-4)
+    assert backward["checks"][1]["entry"] == "db[5]"
+
+
 def test_sweep_surface_and_look():
     with Page(state(data={"name": "digits", "samples": 200}, layers=[Dense(10)])) as page:
         assert page.until("configured")[0]["box"] is None
@@ -321,6 +365,12 @@ def test_sweep_surface_and_look():
         _, arrays = page.at(0)
         assert arrays["output"].shape == (10, 50, 50)
         page.ask("step", count=20, unit="step").at(20)
+        page.ask("look", columns=[], slice=None)
+        assert page.until("configured")[0]["box"]["names"] == ["component 1", "component 2"]
+        _, arrays = page.until("data")
+        assert np.cov(arrays["place"][:100].T)[0, 1] == pytest.approx(0, abs=0.05)
+        assert (arrays["place"][:100].std(axis=0) > 2).all()  # of 64 standardized inputs
+        page.at(20)
         _, arrays = page.ask("surface").until("surface")
         assert arrays["loss"].shape == (25, 25)
         assert np.isfinite(arrays["loss"]).all()
@@ -421,7 +471,44 @@ def test_bad_code_ends_training_and_not_the_session(name):
         page.at(0)
 
 
+def test_going_back_through_code_that_fails_ends_there_and_the_session_goes_on():
+    failing = "n = 0\ndef backward(self, dy, memo):\n    global n\n    n += 1\n    return dy if n < 40 else None"
+    with Page(BEGIN) as page:
+        page.at(0)
+        page.ask("backward", layer=1, source=failing).at(0)
+        page.ask("run").until("error")
+        step = page.session.step
+        assert step > 10
+        page.ask("back", step=step)
+        message, _ = page.until("error", "frame")  # how many calls there are between two steps is the page's doing
+        assert message.get("about", "backward") == "backward"
+        page.ask("backward", layer=1, source=None).until("configured")
+        page.at(0)
+
+
 # ------------------------------------------------------------------ take it home
+
+
+def test_features_are_inputs_and_the_heat_maps_are_over_x_and_y():
+    given = state([Dense(2)], {"name": "xor", "features": ["xy", "sin πx"]}, batch_size=20)
+    _, network = trained(given, 200)
+    assert network.layers[0].W.shape == (4, 2)
+    with Page(given) as page:
+        configured, _ = page.until("configured")
+        header, arrays = page.at(0)
+        header, arrays = page.ask("step", count=200, unit="step").at(200)
+        program, _ = page.ask("take", what="python").until("file")
+        assert "from 0 to 1" in page.refused("look", columns=[2, 3], slice=None)["text"]
+    assert configured["data"]["names"] == ["x", "y", "xy", "sin πx"]
+    assert (configured["data"]["inputs"], configured["data"]["features"], len(configured["box"]["slice"])) == (4, 2, 2)
+    same_parameters(arrays, network)
+    assert header["metrics"]["val_accuracy"] > 0.9  # which no line through x and y alone does
+    x, y = (np.linspace(*configured["box"][name], 50) for name in ("x", "y"))
+    corner = np.array([[x[-1], y[0], x[-1] * y[0], np.sin(np.pi * x[-1])]], "float32")
+    np.testing.assert_allclose(arrays["output"][:, 0, -1], network.predict(corner)[0], atol=1e-5)
+    space = {}
+    exec(base64.b64decode(program["base64"]), space)
+    same_parameters(arrays, space["network"])
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -463,7 +550,7 @@ def test_a_program_says_when_changes_by_hand_are_not_in_it():
         page.at(0)
         page.ask("set", layer=0, name="W", index=[0, 0], value=1).at(0)
         message, _ = page.ask("take", what="python").until("file")
-    assert base64.b64decode(message["base64"]).startswith(b"# 1 changes by hand in the playground")
+    assert base64.b64decode(message["base64"]).startswith(b"# Not in this program: 1 change(s) by hand")
 
 
 # ------------------------------------------------------------------ data and states
@@ -491,6 +578,9 @@ def test_csv_of_classes_and_of_numbers():
     numbers = "x,y\n" + "".join(f"{i},{i / 7}\n" for i in range(30))
     assert prepare(Data("csv", csv=numbers, test=0)).classes == ()
     assert begin_with(numbers)["network"]["loss"]["type"] == "SquaredError"
+    assert prepare(Data("csv", csv=text.replace("5;1", "5;"), test=0)).left_out == ("b",)
+    with Page(begin_with(text.replace("a;", "name;").replace("1;2;", "Tom;2;"))) as page:
+        assert page.until("configured")[0]["data"]["left_out"] == ["name"]
     with Page(begin_with(text)) as page:
         assert page.until("configured")[0]["data"]["classes"] == ["cat", "dog"]
 
@@ -518,15 +608,26 @@ REFUSED = {
     "unknown data": (state(data={"name": "cats"}), "data.name", "Known: circles"),
     "many lines": (state(data={"name": "csv", "csv": "a,b\n" + "1,2\n" * 30_000}), "data.csv", "30,001 lines"),
     "text": (state(data={"name": "csv", "csv": "a,b\n1,2\nx,3\n1,2\n1,2\n"}), "data.csv", "row 2, column 'a': 'x'"),
+    "chosen text": (
+        state(data={"name": "csv", "csv": "a,b,c\nx,2,3\n" + "1,2,3\n" * 4, "columns": ["a", "b"]}),
+        "data.csv", "row 1, column 'a': 'x'",
+    ),
     "ragged": (state(data={"name": "csv", "csv": "a,b\n1,2\n1\n1,2\n1,2\n"}), "data.csv", "row 2 has 1 cells"),
     "empty": (state(data={"name": "csv", "csv": ""}), "data.csv", "column names"),
     "binary": (state(data={"name": "csv", "csv": "\0\1,\2\n\n"}), "data.csv", "."),
     "one column": (state(data={"name": "csv", "csv": "a\n1\n2\n3\n4\n"}), "data.csv", "2 to 256"),
     "no such target": (state(data={"name": "csv", "csv": "a,b\n1,2\n", "target": "c"}), "data.csv", "at least 4 rows"),
+    "feature": (state(data={"features": ["x³"]}), "data.features", "Known: x²"),
+    "feature of y": (state(data={"name": "curve", "features": ["xy"]}), "data.features", "of the 1 inputs"),
+    "features of many": (state(data={"name": "digits", "features": ["x²"]}), "data.features", "of the 64 inputs"),
     "all held out": (state(data={"samples": 4, "test": 0.9}), "data.test", "fewer than 2"),
     "points": (state(data={"name": "points", "points": [[1, 2, 0.5]]}), "data.points", "classes from 0"),
     "NaN": (state(data={"noise": float("nan")}), "data.noise", "a number"),
     "wide": (state([Dense(4096), Dense(4096), Dense(2)]), "network.layers", "at most 200,000"),
+    "many units": (
+        state([layer for _ in range(16) for layer in (Dense(20), Dense(1000))]),
+        "network.layers", "and 8,000",
+    ),
     "a billion units": (
         with_loss(BEGIN, "softmax_cross_entropy")
         | {"network": {"layers": [{"type": "Dense", "units": 10**9}], "loss": "squared_error"}},
@@ -574,7 +675,7 @@ def test_a_refused_state_leaves_the_session_as_it_was():
         ({"type": "set", "layer": 0, "name": "W", "index": [0, 0], "value": None}, "expected a number"),
         ({"type": "backward", "layer": 0, "source": "x" * 100_000}, "at most 20,000 characters"),
         ({"type": "look", "columns": [0, 2], "slice": None}, "from 0 to 1"),
-        ({"type": "look", "columns": [], "slice": None}, "one or two"),
+        ({"type": "look", "columns": [], "slice": None}, "more than two inputs"),
     ],
 )  # fmt: skip
 def test_bad_messages_are_refused_with_a_sentence(message, said):
@@ -582,6 +683,27 @@ def test_bad_messages_are_refused_with_a_sentence(message, said):
         page.at(0)
         page.session.tell(message)
         assert said in page.until("error")[0]["text"]
+
+
+def test_what_train_refuses_is_an_answer_and_the_session_goes_on():
+    given = state([Dense(4), BatchNorm(), Dense(2)], batch_size=1)
+    with Page(given) as page:
+        message, _ = page.until("error")
+        assert message["about"] == "training"
+        assert "BatchNorm" in message["text"]
+        assert "configure one first" in page.refused("run")["text"]
+        page.tell("configure", state=BEGIN).at(0)
+
+
+def test_nested_messages_do_not_end_the_session():
+    deep = []
+    for _ in range(900):
+        deep = [deep]
+    with Page(BEGIN) as page:
+        page.at(0)
+        given = BEGIN | {"network": {"layers": [{"type": "Dense", "units": deep}]}}
+        assert "nested more than 20 deep" in page.refused("configure", state=given)["text"]
+        page.ask("step", count=1, unit="step").at(1)
 
 
 def test_nothing_can_be_asked_before_a_network_is_configured():

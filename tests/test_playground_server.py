@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 import chainrule as cr
 from chainrule.cli.app import app
 from chainrule.playground.bounds import MESSAGE
-from chainrule.playground.server import SESSIONS, application, listen
+from chainrule.playground.server import SESSIONS, configuration, listen
 from chainrule.playground.state import BEGIN
 from test_playground import decoded, threads, valid
 
@@ -33,11 +33,7 @@ TOKEN = "a-token"
 def port():
     listener = listen(0)
     number = listener.getsockname()[1]
-    config = uvicorn.Config(
-        application(TOKEN, number), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE, lifespan="off",
-        log_level="error", timeout_graceful_shutdown=1,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(TOKEN, number))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     yield number
@@ -69,11 +65,18 @@ def receive(socket, wanted):
             return message
 
 
-def refused(port, **arguments):
-    with pytest.raises(InvalidStatus) as error:
-        opened(port, **arguments)
+def denied(port, origin):
+    with pytest.raises(InvalidStatus) as error, opened(port, origin=origin):
+        pass
     assert error.value.response.status_code == 403
     return error.value.response.body.decode()
+
+
+def refused(port, token=TOKEN):
+    with opened(port, token=token) as socket, pytest.raises(ConnectionClosed) as error:
+        socket.recv(timeout=10)
+    assert error.value.rcvd.code == 4403
+    return error.value.rcvd.reason
 
 
 def test_a_page_trains_over_the_socket(port):
@@ -92,9 +95,9 @@ def test_a_page_trains_over_the_socket(port):
 def test_a_wrong_token_a_foreign_origin_and_another_host_are_refused(port):
     assert refused(port, token="guess").startswith("Wrong token")
     assert refused(port, token="").startswith("Wrong token")
-    assert "https://evil.example" in refused(port, origin="https://evil.example")
-    assert "http://127.0.0.1:1" in refused(port, origin="http://127.0.0.1:1")
-    assert "no origin" in refused(port, origin=None)
+    assert denied(port, "https://evil.example").startswith("Pages of 'https://evil.example' may not use")
+    assert "'http://127.0.0.1:1'" in denied(port, "http://127.0.0.1:1")
+    assert "'none'" in denied(port, None)
     answer = httpx.get(f"http://127.0.0.1:{port}/", headers={"host": "evil.example"})
     assert (answer.status_code, answer.text) == (421, "This playground is not 'evil.example'.")
 
@@ -121,10 +124,8 @@ def test_what_is_not_a_message_is_refused_with_a_sentence(port):
 def test_a_message_that_is_too_large_ends_the_connection_and_nothing_else(port):
     with opened(port) as socket:
         receive(socket, "catalog")
-        socket.send("x" * (2 * MESSAGE + 1))
-        with pytest.raises(ConnectionClosed) as error:
-            socket.recv(timeout=30)
-        assert error.value.rcvd.code == 1009
+        with pytest.raises(ConnectionClosed):
+            socket.send("x" * (2 * MESSAGE + 1)) or socket.recv(timeout=30)
     with opened(port) as socket:
         receive(socket, "catalog")
 
@@ -160,7 +161,7 @@ def test_there_are_bounds_on_open_pages(port):
     assert settled(0) == 0
 
 
-def test_thirty_frames_a_second_over_the_socket(port):
+def test_at_most_thirty_frames_a_second_and_so_many_steps_from_one_to_the_next(port):
     with opened(port) as socket:
         tell(socket, "configure", state=BEGIN)
         receive(socket, "frame")
@@ -169,8 +170,8 @@ def test_thirty_frames_a_second_over_the_socket(port):
         frames, last = 0, first
         while time.monotonic() - began < 1:
             last, frames = receive(socket, "frame"), frames + 1
-    assert frames >= 15  # 30 on a machine that does nothing else
-    assert last["step"] - first["step"] == 25 * frames
+    assert 1 <= frames <= 33  # how many depends on what else the machine does
+    assert frames <= last["step"] - first["step"] <= 25 * frames
 
 
 @pytest.mark.slow
@@ -187,9 +188,12 @@ def test_the_command_serves_a_csv_file_until_ctrl_c(tmp_path):
                 assert state["data"]["name"] == "csv"
                 tell(socket, "configure", state=state)
                 assert receive(socket, "configured")["data"]["classes"] == ["cat", "dog"]
+                tell(socket, "run")
+                receive(socket, "frame")
+                process.send_signal(signal.SIGINT)  # with the page open and in training
+                assert process.wait(20) == 0
         finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+            process.kill()
         assert process.stdout.read().endswith("Stopped.\n")
 
 

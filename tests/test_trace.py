@@ -330,6 +330,19 @@ class TestChecks:
         quotients = [check.quotient for check in trace.checks]
         assert all(re.fullmatch(r"\(L\((.*) \+ h\) − L\(\1 − h\)\) / 2h", quotient) for quotient in quotients)
 
+    @pytest.mark.parametrize("name", public_classes(layers, Layer))
+    def test_the_entries_that_are_asked_for_are_worked_out_and_checked(self, name):
+        network, rows = around(name)
+        usual = cr.trace(network, rows(3), np.ones((3, 2)))
+        first = next(step for step in usual.steps if (step.phase, step.layer) == ("backward", 0))
+        last = {check.gradient: tuple(n - 1 for n in first[check.gradient].shape) for check in first.checks}
+        trace = cr.trace(network, rows(3), np.ones((3, 2)), entries={0: last})
+        step = next(step for step in trace.steps if (step.phase, step.layer) == ("backward", 0))
+        assert {check.gradient: check.at for check in step.checks} == last
+        for check in step.checks:
+            assert check.ok or check.kink
+            np.testing.assert_allclose(check.analytic, step[check.gradient][check.at], rtol=1e-3, atol=1e-6)
+
     def test_a_wrong_gradient_is_seen(self):
         class Wrong(Layer):
             def forward(self, x, memo):
@@ -915,6 +928,9 @@ class TestBadInput:
             ({"image_shape": (2, 2)}, "image_shape: expected height times width to be the 2 inputs"),
             ({"optimizer": "sdg"}, "unknown optimizer 'sdg'"),
             ({"seed": -1}, "seed: expected a whole number"),
+            ({"entries": {0: {"dV": (0, 0)}}}, "layer 0 has no gradient .dV.. It has: dW, db"),
+            ({"entries": {1: {"dW": (0,)}}}, "layer 1 has no gradient 'dW'. It has: dx"),
+            ({"entries": {0: {"dW": (9, 0)}}}, r"layer 0, dW: expected an index of shape \(2, \d\), got \[9, 0\]"),
         ],
     )
     def test_is_said(self, arguments, match):

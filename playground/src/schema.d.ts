@@ -33,6 +33,11 @@ value: number
 } | {
 type: "inspect"
 sample: number
+entries?: {
+[k: string]: {
+[k: string]: number[]
+}
+}
 } | {
 type: "check"
 } | {
@@ -52,10 +57,9 @@ frame: number
 } | {
 type: "look"
 /**
- * @minItems 1
  * @maxItems 2
  */
-columns: [number]|[number, number]
+columns: []|[number]|[number, number]
 slice: (number[] | null)
 })
 export type FromServer = ({
@@ -63,6 +67,10 @@ type: "catalog"
 version: string
 state: State1
 datasets: DataSet[]
+/**
+ * Functions of one or two inputs x and y.
+ */
+features: string[]
 layers: Known[]
 losses: Known[]
 optimizers: Known[]
@@ -116,6 +124,9 @@ error: (number | null)
 type: "file"
 name: string
 base64: string
+} | {
+type: "note"
+text: string
 } | {
 type: "error"
 about: (string | null)
@@ -178,13 +189,17 @@ scale: boolean
 points: ([number, number]|[number, number, number][] | null)
 csv: (string | null)
 /**
- * CSV: the input columns; empty for all but the target.
+ * CSV: the input columns; empty for all of numbers but the target.
  */
 columns: string[]
 /**
  * CSV: the target column; empty for the last one.
  */
 target: string
+/**
+ * Names of catalog.features, which become inputs; none by default.
+ */
+features?: string[]
 }
 export interface NetworkState {
 layers: Part[]
@@ -297,15 +312,26 @@ export interface DataInfo {
 rows: number
 test_rows: number
 inputs: number
+/**
+ * How many of the inputs, the last ones, are features.
+ */
+features: number
 names: string[]
 /**
  * Empty for regression.
  */
 classes: string[]
+/**
+ * CSV: columns that are no inputs, as not every row has a number there.
+ */
+left_out: string[]
 mean: number[]
 scale: number[]
 }
 export interface Box {
+/**
+ * The inputs along the axes; empty for principal components.
+ */
 columns: number[]
 names: string[]
 /**

@@ -44,7 +44,7 @@ def answer(session: Session, message: Message) -> None:
             ANSWERS[kind](session, session.plan, message)
     except RefusedError as error:
         session.send({"type": "error", "about": error.about, "text": str(error)})
-    except (ArithmeticError, TypeError, ValueError, Warning) as error:
+    except (ArithmeticError, RecursionError, TypeError, ValueError, Warning) as error:
         session.send({"type": "error", "about": str(kind), "text": f"{kind}: {error}"})
 
 
@@ -113,7 +113,7 @@ def _set(session: Session, _: Plan, message: Message) -> None:
 
 
 def _inspect(session: Session, plan: Plan, message: Message) -> None:
-    session.send(looking.inspect(plan, session.network, message["sample"]))
+    session.send(looking.inspect(plan, session.network, message["sample"], message.get("entries")))
 
 
 def _check(session: Session, plan: Plan, _: Message) -> None:
@@ -146,13 +146,11 @@ def _take(session: Session, plan: Plan, message: Message) -> None:
 
 def _look(session: Session, plan: Plan, message: Message) -> None:
     assert session.camera is not None  # noqa: S101  (for the type: there is a network)
-    columns = [check_whole("look", c, 0, plan.inputs - 1) for c in check_list("look", message["columns"], 2)]
+    columns = [check_whole("look", c, 0, plan.rows.base - 1) for c in check_list("look", message["columns"], 2)]
     rest = message["slice"]
     if rest is not None:
-        rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.inputs)]
-    if not columns:
-        raise RefusedError("look", "look: expected one or two columns.")
-    session.box = Box.of(plan.rows.X, columns, rest)
+        rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.rows.base)]
+    session.box = Box.of(plan, columns, rest)
     session.camera.look(session.box)
     session.changed = True
     session.introduce()

@@ -14,14 +14,15 @@ MESSAGE = 2**23  # bytes of a message
 LAYERS = 32
 PARAMETERS = 200_000
 WIDEST = 4096  # the largest whole number in a layer's arguments
-WORK = 20_000_000  # values read by all layers for one sample
+WORK = 500_000  # values that all layers read for one sample: what 30 frames a second allow
+VALUES = 8_000  # values that all layers give for one sample, of which some thousands are kept
 EPOCHS = 100_000
 EDITS = 1_000  # by hand
 SHOWN = 2_000  # rows of each part that are measured and drawn
 
 LIMITS = {
     "samples": SAMPLES, "columns": COLUMNS, "classes": CLASSES, "csv": CSV, "message": MESSAGE, "layers": LAYERS,
-    "parameters": PARAMETERS, "epochs": EPOCHS, "shown": SHOWN,
+    "parameters": PARAMETERS, "work": WORK, "values": VALUES, "epochs": EPOCHS, "shown": SHOWN,
 }  # fmt: skip
 
 

@@ -13,8 +13,9 @@ from chainrule._version import __version__
 from chainrule.files.descriptions import MODULES, describe, table
 from chainrule.layers.activation import Activation
 from chainrule.playground.bounds import LIMITS
-from chainrule.playground.data import SETS
+from chainrule.playground.data import FEATURES
 from chainrule.playground.editing import MISTAKES, is_editable, source_of
+from chainrule.playground.sets import SETS
 from chainrule.playground.state import read
 
 __all__ = ["catalog"]
@@ -32,6 +33,7 @@ def _offers() -> dict[str, Any]:
             {"name": name, "title": s.title, "inputs": s.inputs, "task": s.task, "outputs": s.outputs}
             for name, s in SETS.items()
         ],
+        "features": list(FEATURES),
         "layers": [_layer(cls) for cls in table("Layer").values()],
         "losses": [_known(cls) for cls in table("Loss").values()],
         "optimizers": [_known(cls) | {"slots": list(cls.slots)} for cls in table("Optimizer").values()],

@@ -8,17 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import datasets
 from chainrule._internal.typing import Array
 from chainrule.playground import bounds
 from chainrule.playground.bounds import RefusedError, check_list, check_number, check_text, check_whole
-from chainrule.playground.pasted import Table, from_csv, from_points
+from chainrule.playground.pasted import from_csv, from_points
+from chainrule.playground.sets import SETS
 
-__all__ = ["SETS", "Data", "Prepared", "prepare"]
+__all__ = ["FEATURES", "Data", "Prepared", "expanded", "prepare"]
 
 
 class Prepared(NamedTuple):
-    """The rows as the network gets them, training and test; ``mean`` and ``scale`` are those of the inputs."""
+    """The rows as the network gets them, training and test.
+
+    ``mean`` and ``scale`` are those of the inputs; ``base`` is the number of inputs before the features.
+    """
 
     X: Array
     t: Array
@@ -28,6 +31,8 @@ class Prepared(NamedTuple):
     classes: tuple[str, ...]
     mean: Array
     scale: Array
+    base: int
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,10 @@ class Data:
     scale : bool
         Whether to standardize the inputs with the mean and deviation of the training rows.
     points : sequence of (x, class) or (x, y, class), optional
+    features : sequence of str
+        Names of ``FEATURES``: functions of one or two inputs, after scaling, that the network gets as further inputs.
     csv, columns, target
-        The text, the input columns (all but the target by default), and the target column (the last by default).
+        The text, the input columns (by default all of numbers but the target), and the target (by default the last).
 
     Examples
     --------
@@ -65,6 +72,7 @@ class Data:
     csv: str | None = None
     columns: Sequence[str] = ()
     target: str = ""
+    features: Sequence[str] = ()
 
     @classmethod
     def read(cls, value: Any) -> Data:
@@ -87,6 +95,7 @@ class Data:
             None if given["csv"] is None else check_text("data.csv", given["csv"], bounds.CSV),
             tuple(check_text("data.columns", c, 200) for c in check_list("data.columns", given["columns"], 256)),
             check_text("data.target", given["target"], 200),
+            tuple(_feature(name) for name in check_list("data.features", given["features"], len(FEATURES))),
         )
 
 
@@ -108,8 +117,45 @@ def prepare(data: Data) -> Prepared:
     if data.scale:
         mean, scale = table.X[train].mean(axis=0, dtype=float), table.X[train].std(axis=0, dtype=float)
         scale[scale < 1e-12] = 1.0  # a constant column
-    X = ((table.X - mean) / scale).astype("float32")
-    return Prepared(X[train], table.t[train], X[test], table.t[test], table.names, table.classes, mean, scale)
+    X = expanded(((table.X - mean) / scale).astype("float32"), data.features)
+    base, more = table.X.shape[1], len(data.features)
+    return Prepared(
+        X[train], table.t[train], X[test], table.t[test], (*table.names, *data.features), table.classes,
+        np.append(mean, np.zeros(more)), np.append(scale, np.ones(more)), base,
+        table.left_out,
+    )  # fmt: skip
+
+
+FEATURES: dict[str, Callable[..., Array]] = {
+    "x²": lambda x: x * x,
+    "y²": lambda _, y: y * y,
+    "xy": lambda x, y: x * y,
+    "sin πx": lambda x: np.sin(np.pi * x),
+    "sin πy": lambda _, y: np.sin(np.pi * y),
+}
+"""Functions of the inputs x and y, by name."""
+
+
+def expanded(X: Array, features: Sequence[str]) -> Array:
+    """Return rows of one or two inputs with their features.
+
+    >>> expanded(np.array([[2.0, 3.0]], "float32"), ["xy"])
+    array([[2., 3., 6.]], dtype=float32)
+    """
+    columns = list(X.T)
+    if features and (len(columns) > 2 or (len(columns) == 1 and any("y" in name for name in features))):
+        raise RefusedError(
+            "data.features", f"data.features: {features[-1]} is not a function of the {len(columns)} inputs."
+        )
+    made = [FEATURES[name](*columns[: 2 if "y" in name else 1]) for name in features]
+    return np.stack([*columns, *made], axis=1).astype("float32", copy=False) if made else X
+
+
+def _feature(value: Any) -> str:
+    name = check_text("data.features", value, 20)
+    if name not in FEATURES:
+        raise RefusedError("data.features", f"data.features: unknown {name!r}. Known: {', '.join(FEATURES)}.")
+    return name
 
 
 def _point(value: Any) -> tuple[float, ...]:
@@ -118,81 +164,3 @@ def _point(value: Any) -> tuple[float, ...]:
     if len(point) < 2 or not (point[-1].is_integer() and 0 <= point[-1] < bounds.CLASSES):
         raise RefusedError(about, f"{about}: expected (x, class) or (x, y, class) with classes from 0, got {value!r}.")
     return point
-
-
-# ------------------------------------------------------------------ drawn sets
-
-XY = ("x", "y")
-
-
-class Set(NamedTuple):
-    """A drawn data set: what the catalog says of it, and the function of (samples, noise, seed)."""
-
-    title: str
-    inputs: int
-    outputs: int
-    task: str
-    make: Callable[[int, float, int], Table]
-
-
-def _named(load: Callable[..., Any], **more: Any) -> Callable[[int, float, int], Table]:
-    def make(samples: int, noise: float, seed: int) -> Table:
-        found = load(rows=samples, noise=noise, seed=seed, **more)
-        return Table(found.X, found.t, XY, found.classes)
-
-    return make
-
-
-def _xor(samples: int, noise: float, seed: int) -> Table:
-    """Two classes: where x and y have the same sign, and where they do not."""
-    rng = np.random.default_rng(seed)
-    X = rng.uniform(-1, 1, (samples, 2))
-    t = (X[:, 0] * X[:, 1] < 0).astype("int64")
-    return Table((X + rng.normal(0, noise, X.shape)).astype("float32"), t, XY, ("same sign", "different signs"))
-
-
-def _blobs(samples: int, noise: float, seed: int) -> Table:
-    """Three clouds at the corners of a triangle."""
-    rng = np.random.default_rng(seed)
-    t = rng.permutation(np.arange(samples) % 3)
-    angle = 2 * np.pi * t / 3
-    X = np.stack([np.cos(angle), np.sin(angle)], axis=1) + rng.normal(0, 0.2 + noise, (samples, 2))
-    return Table(X.astype("float32"), t, XY, ("right", "upper left", "lower left"))
-
-
-def _digits(samples: int, noise: float, seed: int) -> Table:
-    found = datasets.load_digits()
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.permutation(len(found))[:samples])
-    X = found.X[rows] + rng.normal(0, noise, (len(rows), 64))
-    return Table(X.astype("float32"), found.t[rows], tuple(f"pixel {i}" for i in range(64)), found.classes)
-
-
-def _curve(samples: int, noise: float, seed: int) -> Table:
-    """Points on t = sin(3 x) + x / 2."""
-    rng = np.random.default_rng(seed)
-    x = rng.uniform(-2, 2, samples)
-    t = np.sin(3 * x) + x / 2 + rng.normal(0, noise, samples)
-    return Table(x[:, None].astype("float32"), t.astype("float32"), ("x",))
-
-
-def _surface(samples: int, noise: float, seed: int) -> Table:
-    """Points on t = sin(3 x) cos(2 y)."""
-    rng = np.random.default_rng(seed)
-    X = rng.uniform(-1.5, 1.5, (samples, 2))
-    t = np.sin(3 * X[:, 0]) * np.cos(2 * X[:, 1]) + rng.normal(0, noise, samples)
-    return Table(X.astype("float32"), t.astype("float32"), XY)
-
-
-SETS = {
-    "circles": Set("Circles", 2, 2, "classes", _named(datasets.load_circles)),
-    "moons": Set("Moons", 2, 2, "classes", _named(datasets.load_moons)),
-    "xor": Set("Exclusive or", 2, 2, "classes", _xor),
-    "spirals-2": Set("Spirals, two arms", 2, 2, "classes", _named(datasets.load_spirals, arms=2)),
-    "spirals-3": Set("Spirals, three arms", 2, 3, "classes", _named(datasets.load_spirals, arms=3)),
-    "blobs": Set("Blobs", 2, 3, "classes", _blobs),
-    "digits": Set("Handwritten digits", 64, 10, "classes", _digits),
-    "surface": Set("Surface", 2, 1, "regression", _surface),
-    "curve": Set("Curve", 1, 1, "regression", _curve),
-}
-"""The drawn data sets, by name."""

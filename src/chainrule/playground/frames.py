@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._internal.typing import Array
+from chainrule._internal.typing import Array, Float
 from chainrule.layers.activation import Activation
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.playground.bounds import SHOWN, RefusedError
+from chainrule.playground.data import expanded
 from chainrule.playground.state import Plan
 from chainrule.training.evaluation import evaluate
 
@@ -49,38 +50,61 @@ def finite(value: float) -> float | None:
 
 
 class Box(NamedTuple):
-    """The plane of the heat maps: one or two columns, their ranges, and values of the others."""
+    """The plane (or line) of the heat maps: origin + u · axis₀ + v · axis₁, for u and v in two ranges.
+
+    ``columns`` has the inputs along the axes; it is empty for principal components.
+    """
 
     columns: tuple[int, ...]
+    names: tuple[str, ...]
+    origin: Float[Array, "inputs"]
+    axes: Float[Array, "axes inputs"]
     ranges: tuple[tuple[float, float], ...]
-    rest: Array
 
     @classmethod
-    def of(cls, X: Array, columns: Sequence[int], rest: Sequence[float] | None = None) -> Box:
-        """Return the plane of two columns (or the line of one) around the rows ``X``."""
-        inputs = X.shape[1]
+    def of(cls, plan: Plan, columns: Sequence[int], rest: Sequence[float] | None = None) -> Box:
+        """Return the plane of one or two columns, at the values ``rest`` of the others; by default their means.
+
+        Without columns, it is that of the first two principal components of the training rows.
+        """
+        X = plan.rows.X[:, : plan.rows.base]
+        inputs, mean = X.shape[1], X.mean(axis=0)
         if len(set(columns)) != len(columns) or not all(0 <= c < inputs for c in columns):
             raise RefusedError("look", f"look: expected different columns from 0 to {inputs - 1}, got {[*columns]}.")
         if rest is not None and len(rest) != inputs:
             raise RefusedError("look", f"look: expected a value for each of the {inputs} inputs, got {len(rest)}.")
-        low, high = X[:, columns].min(axis=0), X[:, columns].max(axis=0)
+        if columns:
+            names = tuple(plan.rows.names[column] for column in columns)
+            axes = np.eye(inputs)[list(columns)]
+            origin = np.where(axes.any(axis=0), 0.0, mean if rest is None else rest)
+        elif inputs > 2:
+            names = ("component 1", "component 2")
+            origin, axes = mean.astype(float), np.linalg.svd(X - mean, full_matrices=False)[2][:2].astype(float)
+            axes *= np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)])[:, None]
+        else:
+            raise RefusedError("look", "look: principal components need more than two inputs: choose columns.")
+        places = (X - origin) @ axes.T
+        low, high = places.min(axis=0), places.max(axis=0)
         margin = 0.1 * np.maximum(high - low, 1e-3)
         ranges = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
-        return cls(tuple(columns), ranges, X.mean(axis=0) if rest is None else np.array(rest, X.dtype))
+        return cls(tuple(columns), names, origin, axes, ranges)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Return the rows and columns of a heat map."""
-        return (SIDE, SIDE) if len(self.columns) == 2 else (1, LINE)
+        return (SIDE, SIDE) if len(self.axes) == 2 else (1, LINE)
 
     def points(self) -> Array:
         """Return the inputs of all points, row by row."""
         rows, across = self.shape
-        points = np.tile(self.rest, (rows * across, 1))
-        points[:, self.columns[0]] = np.tile(np.linspace(*self.ranges[0], across), rows)
-        if len(self.columns) == 2:
-            points[:, self.columns[1]] = np.repeat(np.linspace(*self.ranges[1], rows), across)
-        return np.ascontiguousarray(points, "float32")
+        points = self.origin + np.tile(np.linspace(*self.ranges[0], across), rows)[:, None] * self.axes[0]
+        if len(self.axes) == 2:
+            points += np.repeat(np.linspace(*self.ranges[1], rows), across)[:, None] * self.axes[1]
+        return points.astype("float32")
+
+    def places(self, X: Array) -> Array:
+        """Return the coordinates of rows on the plane."""
+        return (X - self.origin) @ self.axes.T
 
 
 class Curve:
@@ -116,12 +140,13 @@ class Camera:
             and not (i + 1 < len(network.layers) and isinstance(network.layers[i + 1], Activation))
         ]  # fmt: skip
         self.box: Box | None = None
-        self.look(Box.of(self.X, range(plan.inputs)) if plan.inputs <= 2 else None)
+        self._features = plan.data.features
+        self.look(Box.of(plan, range(rows.base)) if rows.base <= 2 else None)
 
     def look(self, box: Box | None) -> None:
         """Set the plane of the heat maps."""
         self.box = box
-        self._points = None if box is None else box.points()
+        self._points = None if box is None else expanded(box.points(), self._features)
         plane = self._network.workspace(1 if box is None else box.shape[0] * box.shape[1], training=False)
         self._memos = plane.memos
 

@@ -40,35 +40,38 @@ def introduction(
             "rows": len(data.X),
             "test_rows": len(data.X_test),
             "inputs": plan.inputs,
+            "features": len(plan.data.features),
             "names": list(data.names),
             "classes": list(data.classes),
+            "left_out": list(data.left_out),
             "mean": data.mean.tolist(),
             "scale": data.scale.tolist(),
         },
-        "box": None if box is None else _box(plan, box),
+        "box": None if box is None else _box(box),
         "parameters": network.layout.size,
         "outputs": network.output_shape[0],
         "batches": batches,
     }
 
 
-def rows(plan: Plan) -> bytes:
-    """Return the rows as a binary message, training rows first."""
+def rows(plan: Plan, box: Box | None) -> bytes:
+    """Return the rows as a binary message, training rows first, with their places on the plane of the heat maps."""
     data, parts = plan.rows, ((plan.rows.X, plan.rows.t), (plan.rows.X_test, plan.rows.t_test))
     X, t = (np.concatenate([part[k][:SHOWN] for part in parts]) for k in (0, 1))
     test = np.repeat([0, 1], [len(data.X[:SHOWN]), len(data.X_test[:SHOWN])])
-    return encode({"kind": "data"}, {"X": X, "t": t.reshape(len(t), -1), "test": test})
+    places = {} if box is None else {"place": box.places(X[:, : data.base])}
+    return encode({"kind": "data"}, {"X": X, "t": t.reshape(len(t), -1), "test": test, **places})
 
 
-def _box(plan: Plan, box: Box) -> dict[str, Any]:
+def _box(box: Box) -> dict[str, Any]:
     x, *y = box.ranges
     return {
         "columns": list(box.columns),
-        "names": [plan.rows.names[column] for column in box.columns],
+        "names": list(box.names),
         "shape": list(box.shape),
         "x": list(x),
         "y": list(y[0]) if y else None,
-        "slice": box.rest.tolist(),
+        "slice": box.origin.tolist(),
     }
 
 

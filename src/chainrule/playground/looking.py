@@ -9,7 +9,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.gradient_check import check_gradient
 from chainrule.network import Network
-from chainrule.playground.bounds import RefusedError, check_whole
+from chainrule.playground.bounds import RefusedError, check_list, check_whole
 from chainrule.playground.frames import finite
 from chainrule.playground.state import Plan
 from chainrule.tracing.example import trace
@@ -21,17 +21,19 @@ __all__ = ["inspect", "surface", "sweep", "verdict"]
 MOST = 4096  # entries of an array that a trace sends
 TRACED = 20_000  # parameters
 CHECKED, SURFACED = 16, 500  # rows
+WORK = 2_000_000_000  # values read for a surface, a second or two: large networks have fewer rows
 SIDE, REACH = 25, 1.0  # points along a side of the surface, and their distance relative to the parameters
 
 
-def inspect(plan: Plan, network: Network, sample: Any) -> dict[str, Any]:
-    """Return the worked example of one training row."""
+def inspect(plan: Plan, network: Network, sample: Any, entries: Any = None) -> dict[str, Any]:
+    """Return the worked example of one training row; ``entries`` has those to work out, by layer and gradient."""
     sample = check_whole("inspect", sample, 0, len(plan.rows.X) - 1)
     if network.layout.size > TRACED:
         raise RefusedError(
             "inspect", f"inspect: {network.layout.size:,} parameters are too many to show: at most {TRACED:,}."
         )
-    found = trace(network, plan.rows.X[sample], plan.rows.t[sample], optimizer=plan.optimizer)
+    row, t = plan.rows.X[sample], plan.rows.t[sample]
+    found = trace(network, row, t, optimizer=plan.optimizer, entries=_entries(entries))
     return {
         "type": "trace",
         "sample": sample,
@@ -39,6 +41,20 @@ def inspect(plan: Plan, network: Network, sample: Any) -> dict[str, Any]:
         "value_after": finite(found.value_after),
         "prediction": found.prediction[0].tolist(),
         "steps": [_operation(step) for step in found.steps],
+    }
+
+
+def _entries(value: Any) -> dict[int | str, dict[str, list[int]]]:
+    """Return the entries of a message, whose layers are texts, as JSON has names."""
+    about, layers = "inspect", {} if value is None else value
+    if not isinstance(layers, dict) or not all(isinstance(names, dict) for names in layers.values()):
+        raise RefusedError(about, 'inspect: entries: expected {"0": {"dW": [1, 2]}}.')
+    return {
+        int(layer) if layer.isdecimal() and len(layer) < 4 else layer[:20]: {
+            name: [check_whole(about, i, 0, 2**31) for i in check_list(about, index, 8)]
+            for name, index in names.items()
+        }
+        for layer, names in layers.items()
     }
 
 
@@ -88,7 +104,7 @@ def verdict(plan: Plan, network: Network) -> dict[str, Any]:
 
 
 def surface(plan: Plan, network: Network, path: list[Array]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return L of the training rows over a plane through the parameters, and the path of training on it.
+    """Return L of some training rows over a plane through the parameters, and the path of training on it.
 
     The first direction is that in which training came here, from the farthest point of ``path``; the second is drawn
     with the seed and made orthogonal to it.
@@ -106,7 +122,9 @@ def surface(plan: Plan, network: Network, path: list[Array]) -> tuple[dict[str, 
     places = [((p - theta) @ first, (p - theta) @ second) for p in (*path, theta)]
     reach = max(REACH, 1.25 * float(np.abs(places).max()))
     steps = np.linspace(-reach, reach, SIDE)
-    X, t, _ = other.check(rows.X[:SURFACED], rows.t[:SURFACED])
+    work = sum(layer.operations() for layer in network.layers)
+    count = max(CHECKED, min(SURFACED, WORK // (SIDE * SIDE * work)))
+    X, t, _ = other.check(rows.X[:count], rows.t[:count])
     loss = np.empty((SIDE, SIDE))
     with np.errstate(all="ignore"):
         for i, v in enumerate(steps):

@@ -18,12 +18,13 @@ __all__ = ["Table", "from_csv", "from_points"]
 
 
 class Table(NamedTuple):
-    """Rows and targets: class numbers with ``classes``, or else numbers."""
+    """Rows and targets: class numbers with ``classes``, or else numbers; ``left_out`` has the columns without use."""
 
     X: Array
     t: Array
     names: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def from_points(points: Sequence[Sequence[float]]) -> Table:
@@ -37,7 +38,35 @@ def from_points(points: Sequence[Sequence[float]]) -> Table:
 
 
 def from_csv(text: str, columns: Sequence[str], target: str) -> Table:
-    """Return the table of a CSV text: numbers as inputs, and a target of numbers or classes."""
+    """Return the table of a CSV text: numbers as inputs, and a target of numbers or classes.
+
+    Without ``columns``, the inputs are those that have a number in every row.
+    """
+    head, rows = _parsed(text)
+    target = target or head[-1]
+    names = list(columns) or [name for name in head if name != target]
+    for name in (*names, target):
+        if name not in head:
+            raise RefusedError("data.csv", f"data.csv: there is no column {name!r}. Columns: {', '.join(head[:20])}.")
+    if target in names or not names:
+        raise RefusedError("data.csv", f"data.csv: expected input columns other than the target {target!r}.")
+    cells = dict(zip(head, zip(*rows, strict=True), strict=True))
+    inputs: dict[str, Array] = {}
+    refused: list[RefusedError] = []
+    for name in names:
+        try:
+            inputs[name] = _numbers(name, cells[name])
+        except RefusedError as error:
+            refused.append(error)
+    if refused and (columns or not inputs):
+        raise refused[0]
+    t, classes = _target(target, cells[target])
+    left_out = tuple(name for name in names if name not in inputs)
+    return Table(np.array([*inputs.values()]).T.astype("float32"), t, tuple(inputs), classes, left_out)
+
+
+def _parsed(text: str) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns, and the rows."""
     about = "data.csv"
     if text.count("\n") > bounds.SAMPLES + 1:
         raise RefusedError(
@@ -58,16 +87,7 @@ def from_csv(text: str, columns: Sequence[str], target: str) -> Table:
             raise RefusedError(about, f"{about}: row {i + 1} has {len(row)} cells, the line of names has {len(head)}.")
     if len(rows) < 4:
         raise RefusedError(about, f"{about}: expected at least 4 rows, got {len(rows)}.")
-    target = target or head[-1]
-    names = list(columns) or [name for name in head if name != target]
-    for name in (*names, target):
-        if name not in head:
-            raise RefusedError(about, f"{about}: there is no column {name!r}. Columns: {', '.join(head[:20])}.")
-    if target in names or not names:
-        raise RefusedError(about, f"{about}: expected input columns other than the target {target!r}.")
-    cells = dict(zip(head, zip(*rows, strict=True), strict=True))
-    X = np.array([_numbers(name, cells[name]) for name in names]).T.astype("float32")
-    return Table(X, *_target(target, cells[target], tuple(names)))
+    return head, rows
 
 
 def _numbers(name: str, cells: Sequence[str]) -> Array:
@@ -85,15 +105,15 @@ def _numbers(name: str, cells: Sequence[str]) -> Array:
     return values
 
 
-def _target(name: str, cells: Sequence[str], names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
-    """Return t, the names of the inputs, and the classes: few different values, or numbers."""
+def _target(name: str, cells: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+    """Return t and the classes, which are few different values; or numbers, and none."""
     try:
         values = _numbers(name, cells)
     except RefusedError:
         values = np.empty(0)
     found = sorted(set(cells))
     if values.size and not (len(found) <= bounds.NUMBERS and (values == values.round()).all()):
-        return values.astype("float32"), names, ()
+        return values.astype("float32"), ()
     if values.size:
         found = sorted(found, key=float)
     if not 2 <= len(found) <= bounds.CLASSES:
@@ -102,4 +122,4 @@ def _target(name: str, cells: Sequence[str], names: tuple[str, ...]) -> tuple[Ar
             f"{bounds.CLASSES} classes.",
         )  # fmt: skip
     number = {value: k for k, value in enumerate(found)}
-    return np.array([number[cell] for cell in cells]), names, tuple(found)
+    return np.array([number[cell] for cell in cells]), tuple(found)

@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 import sys
+import warnings
 import webbrowser
 from collections.abc import Callable, Mapping
 from importlib.resources import files
@@ -22,16 +23,19 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from chainrule.advice import AdviceWarning
+from chainrule.playground.advising import shown_to_its_page
 from chainrule.playground.answers import answer
 from chainrule.playground.bounds import MESSAGE
 from chainrule.playground.catalog import catalog
 from chainrule.playground.session import Session
 from chainrule.playground.state import BEGIN
 
-__all__ = ["application", "listen", "run"]
+__all__ = ["application", "configuration", "listen", "run"]
 
 HOST = "127.0.0.1"
 SESSIONS = 8  # pages at the same time
+REFUSED = 4403  # the code with which a connection is closed; its reason is a sentence
 WAITING = 16  # messages of one page that may wait for an answer
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 SAFE = {
@@ -81,24 +85,17 @@ class _Playground:
             return PlainTextResponse(f"There is no {name[:80]!r} here.", 404)
         return Response(self._files[name], media_type=KINDS[ending])
 
-    def refusal(self, host: str, origin: str | None, token: str) -> str:
-        """Return why a connection is refused, in a sentence; empty if it is not."""
-        if host not in self.hosts:
-            return f"This playground is not {host[:80]!r}: open the address that chainrule playground printed."
-        if origin is None or origin.removeprefix("http://") not in self.hosts:
-            return f"Pages of {(origin or 'no origin')[:80]!r} may not use this playground."
-        if not secrets.compare_digest(token.encode(), self._token.encode()):
-            return "Wrong token: open the address that chainrule playground printed."
-        if self._sessions >= SESSIONS:
-            return f"{SESSIONS} pages are open: close one, and reload this one."
-        return ""
-
     async def socket(self, socket: WebSocket) -> None:
-        """Connect one page with a session of its own."""
-        headers = socket.headers
-        said = self.refusal(headers.get("host", ""), headers.get("origin"), socket.query_params.get("token", ""))
-        if said:
+        """Connect one page with a session of its own, or refuse it in a sentence."""
+        host, origin = socket.headers.get("host", ""), socket.headers.get("origin", "none")
+        if host not in self.hosts or origin.removeprefix("http://") not in self.hosts:
+            said = f"Pages of {origin[:80]!r} may not use the playground at {host[:80]!r}."
             await socket.send_denial_response(PlainTextResponse(said, 403))
+            return
+        said = self._refusal(socket.query_params.get("token", ""))
+        if said:  # as a reason for closing, which is all that a browser shows to its page
+            await socket.accept()
+            await socket.close(REFUSED, said)
             return
         self._sessions += 1
         try:
@@ -106,6 +103,13 @@ class _Playground:
             await _converse(socket, self._first)
         finally:
             self._sessions -= 1
+
+    def _refusal(self, token: str) -> str:
+        if not secrets.compare_digest(token.encode(), self._token.encode()):
+            return "Wrong token. Open the address that chainrule playground printed."
+        if self._sessions >= SESSIONS:
+            return f"{SESSIONS} pages are open: close one, and reload this one."
+        return ""
 
 
 async def _converse(socket: WebSocket, first: Mapping[str, Any]) -> None:
@@ -195,6 +199,16 @@ def listen(port: int) -> socket.socket:
         raise OSError(f"cannot listen at port {port} ({error.strerror or error}): choose another --port.") from None
 
 
+def configuration(token: str, port: int, begin: Mapping[str, Any] = BEGIN) -> uvicorn.Config:
+    """Return the settings of the server; the arguments are those of ``application``."""
+    return uvicorn.Config(
+        application(token, port, begin), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE,
+        ws_per_message_deflate=False, lifespan="off",  # numbers hardly shrink, and the machine is the same
+        access_log=False, log_config=None, log_level="error", server_header=False, proxy_headers=False,
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
+
+
 def run(
     listener: socket.socket, begin: Mapping[str, Any] = BEGIN, *, browser: bool, tell: Callable[[str], None]
 ) -> None:
@@ -216,16 +230,13 @@ def run(
     tell(f"The playground is at {address}\nPress Ctrl-C to stop.")
     sys.stdout.flush()
     logging.basicConfig(format="%(message)s", level=logging.ERROR)  # to standard error
-    config = uvicorn.Config(
-        application(token, port, begin), http="h11", ws="websockets-sansio", ws_max_size=2 * MESSAGE, lifespan="off",
-        access_log=False, log_config=None, log_level="error", server_header=False, proxy_headers=False,
-        timeout_graceful_shutdown=2,
-    )  # fmt: skip
     logging.getLogger("uvicorn.error").addFilter(_is_failure)
+    warnings.simplefilter("always", AdviceWarning)  # each time, for the page that trains
+    warnings.showwarning = shown_to_its_page(warnings.showwarning)
     if browser:
         webbrowser.open(address)  # the socket listens already: the page waits for the server
     try:
-        uvicorn.Server(config).run([listener])
+        uvicorn.Server(configuration(token, port, begin)).run([listener])
     except KeyboardInterrupt:  # what uvicorn raises after its graceful stop
         with contextlib.suppress(OSError):
             tell("Stopped.")

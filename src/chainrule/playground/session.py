@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.memo import Memo
+from chainrule.playground.advising import advise
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.editing import Edit
 from chainrule.playground.frames import Box, Camera, Curve, encode, finite
 from chainrule.playground.introducing import introduction, rows
 from chainrule.playground.state import Plan
 from chainrule.training.callbacks import Callback, Run
-from chainrule.training.lifecycle import DivergenceError
 
 __all__ = ["Change", "Session"]
 
@@ -62,7 +63,7 @@ class Session:
         self.send, self._answer = send, answer
         self._asked: deque[Message] = deque()
         self._wake = threading.Condition()
-        self._closing = self._leaving = False
+        self._closing = self._leaving = self.changed = False
         self.plan: Plan | None = None
         self.backwards: dict[int, Edit] = {}
         self.changes: dict[int, list[Change]] = {}
@@ -71,7 +72,8 @@ class Session:
         self.pace: int | None = None  # steps from one frame to the next; None for as many as it takes
         self.ended: str | None = None
         self.camera: Camera | None = None
-        self.changed = False
+        self._curve = Curve()
+        self._path: list[tuple[int, Array]] = []
         self._frame, self.drawn, self._shown, self._pictured = 0, 0, 0.0, 0
         self._thread = threading.Thread(target=self._live, name="chainrule-playground", daemon=True)
         self._thread.start()
@@ -102,6 +104,8 @@ class Session:
         ``keep`` makes the changes by hand again, up to that step.
         """
         self.changes = {at: changes for at, changes in self.changes.items() if keep and at <= step}
+        self._curve.points = [point for point in self._curve.points if keep and point[0] <= step]
+        self._path = [(at, theta) for at, theta in self._path if keep and at <= step]
         self.goal, self._quiet, self._leaving = float(step), step, True
 
     def pause(self) -> None:
@@ -125,6 +129,7 @@ class Session:
         return self._closing or self._leaving
 
     def _live(self) -> None:
+        advise(self._advise)
         try:
             while not self._closing:
                 self._leaving = False
@@ -139,11 +144,13 @@ class Session:
             if not self._closing:  # the error itself goes to the log
                 self.send({"type": "error", "about": None, "text": "The playground failed: reload the page."})
 
+    def _advise(self, text: str) -> None:
+        if not self._is_over:
+            self.send({"type": "note", "text": text})
+
     def _train(self, plan: Plan) -> None:
         """Train from the seed; an error ends the run, not the session."""
         self.ended, self.camera, self.step, self._shown, self._pictured = None, None, 0, 0.0, 0
-        self._curve = Curve()
-        self._path: list[tuple[int, Array]] = []
         try:
             layers = list(plan.layers)
             for i, edit in self.backwards.items():
@@ -151,28 +158,28 @@ class Session:
             self.network = plan.network(layers)
             self._arrays = {(entry.layer, entry.name): array for entry, array in self.network.arrays()}
             memory = plan.optimizer.start(self.network.theta, self.network.weights)
-            self.camera = Camera(plan, self.network, memory)
-            if self.box is not None:
-                self.camera.look(self.box)
-            plan.train(self.network, [_Gate(self._at_step)], memory)
+            plan.train(self.network, [_Gate(lambda run: self._at_step(run, plan, memory))], memory)
             self._end(None, f"All {plan.epochs:,} epochs are done.")
         except RefusedError as error:
             self._end(error.about, str(error))
-        except DivergenceError as error:
-            self._end("training", str(error))
         except (ArithmeticError, TypeError, ValueError, Warning) as error:
-            self._end("training", f"training: {error}")
+            self._end("training", str(error))
 
     def _end(self, about: str | None, text: str) -> None:
         if not self._is_over:
-            self.ended, self.goal, self.changed = text, float(self.step), True
+            self.ended, self.changed = text, True
+            self.pause()
             if about is not None:
                 self.send({"type": "error", "about": about, "text": text})
 
-    def _at_step(self, run: Run) -> None:
+    def _at_step(self, run: Run, plan: Plan, memory: Memo) -> None:
         """Serve the page between two steps, until the next one may be taken."""
         self.run, self.changed = run, True
         self.step = (run.epoch - 1) * run.batches + run.batch if run.epoch else 0
+        if self.camera is None:  # train has accepted everything
+            self.camera = Camera(plan, self.network, memory)
+            if self.box is not None:
+                self.camera.look(self.box)
         for change in self.changes.get(self.step, ()):
             self.set(change)
         if not self.step and not self._quiet:
@@ -212,7 +219,7 @@ class Session:
         """Send what the state has become: shapes, parameters, the rows."""
         assert self.plan is not None and self.camera is not None  # noqa: S101, PT018  (for the types)
         self.send(introduction(self.plan, self.network, self.camera.box, self.backwards, self.run.batches))
-        self.send(rows(self.plan))
+        self.send(rows(self.plan, self.camera.box))
 
     def _show(self) -> None:
         """Send a frame."""
@@ -231,8 +238,7 @@ class Session:
         self._frame += 1
         self._curve.add(step, found["loss"], found.get("val_loss", math.nan))
         if self.network.theta.size <= PATH_SIZE:
-            self._path = [(at, theta) for at, theta in self._path if at < step]
-            self._path.append((step, self.network.theta.copy()))
+            self._path = [*(point for point in self._path if point[0] < step), (step, self.network.theta.copy())]
             if len(self._path) > PATH:
                 del self._path[1:-1:2]
         metrics = {name: finite(value) for name, value in found.items() if name not in ("loss", "val_loss")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from chainrule.schedules import Constant, Schedule
 from chainrule.training.callbacks import Callback
 
 __all__ = ["BEGIN", "Plan", "begin_with", "read"]
+
+DEEPEST = 20  # parts, such as a Residual in a Residual, and lists of them
 
 BEGIN: dict[str, Any] = {
     "data": {},
@@ -127,7 +130,9 @@ def _complete(plan: Plan, lesson: dict[str, Any]) -> dict[str, Any]:
     """Return the state with every argument of every part."""
     points = plan.data.points
     return {
-        "data": vars(plan.data) | {"points": points and [list(p) for p in points], "columns": list(plan.data.columns)},
+        "data": vars(plan.data)
+        | {"points": points and [list(p) for p in points]}
+        | {name: list(getattr(plan.data, name)) for name in ("columns", "features")},
         "network": {
             "layers": [describe("a layer", layer, "Layer") for layer in plan.layers],
             "loss": describe("the loss", plan.loss, "Loss"),
@@ -157,14 +162,16 @@ def _part(about: str, value: Any, base: str) -> Any:
         raise RefusedError(about, str(error).replace(" Is the file from a newer version?", "")) from None
 
 
-def _check_sizes(about: str, value: Any) -> None:
+def _check_sizes(about: str, value: Any, depth: int = 0) -> None:
     """Refuse large whole numbers, such as units, before anything has their size."""
+    if depth > DEEPEST:
+        raise RefusedError(about, f"{about}: nested more than {DEEPEST} deep.")
     if isinstance(value, dict):
         for name, inner in value.items():
-            _check_sizes(f"{about}, {name}"[:120], inner)
+            _check_sizes(f"{about}, {name}"[:120], inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _check_sizes(about, inner)
+            _check_sizes(about, inner, depth + 1)
     elif isinstance(value, int) and abs(value) > bounds.WIDEST:
         raise RefusedError(about, f"{about}: expected at most {bounds.WIDEST:,}, got {value:,}.")
 
@@ -195,11 +202,18 @@ def _check_size(inputs: int, layers: Sequence[Layer], loss: Loss) -> None:
     except (TypeError, ValueError) as error:
         raise RefusedError(about, str(error)) from None
     work = sum(layer.operations() for layer in network.layers)
-    if network.layout.size > bounds.PARAMETERS or work > bounds.WORK:
+    values = _values(network.layers)
+    if network.layout.size > bounds.PARAMETERS or work > bounds.WORK or values > bounds.VALUES:
         raise RefusedError(
-            about, f"{about}: {network.layout.size:,} parameters and {work:,} operations for a sample: the playground "
-            f"takes at most {bounds.PARAMETERS:,} and {bounds.WORK:,}. train has no such limits.",
+            about, f"{about}: {network.layout.size:,} parameters, {work:,} operations and {values:,} units: the "
+            f"playground takes at most {bounds.PARAMETERS:,}, {bounds.WORK:,} and {bounds.VALUES:,}. train has no such "
+            "limits.",
         )  # fmt: skip
+
+
+def _values(layers: Sequence[Layer]) -> int:
+    """Return the number of values that layers and those inside them give for one sample."""
+    return sum(math.prod(layer.output_shape) + _values(layer.inner) for layer in layers)
 
 
 def _lesson(value: Any) -> dict[str, Any]:

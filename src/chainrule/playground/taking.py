@@ -123,7 +123,7 @@ def written(value: Any, module: str) -> str:
 
 def program(taken: Taken) -> str:
     """Return the program as one text."""
-    note = f"# {taken.changes} changes by hand in the playground are not in this program.\n" if taken.changes else ""
+    note = f"# Not in this program: {taken.changes} change(s) by hand in the playground.\n" if taken.changes else ""
     return note + "\n\n".join(code for _, code in cells(taken)) + "\n"
 
 

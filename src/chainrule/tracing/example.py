@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from chainrule.pages.blocks import Heading, Text
 from chainrule.pages.formatting import number, rows
 from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
-from chainrule.tracing.operations import Example
+from chainrule.tracing.equations import symbol
+from chainrule.tracing.operations import Example, Index
 from chainrule.tracing.page import PHASES, about, blocks
 from chainrule.tracing.record import record
 
@@ -150,6 +151,7 @@ def trace(
     seed: int = 0,
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
+    entries: Mapping[int | str, Mapping[str, Sequence[int]]] | None = None,
 ) -> Trace:
     """Trace a training step: each layer's equations with the numbers of one sample or a small batch.
 
@@ -176,6 +178,9 @@ def trace(
         Names of the classes.
     image_shape : (height, width), optional
         Shape of the image, if each row of x is one.
+    entries : mapping, optional
+        The entries to work out and to check, by layer and gradient: ``{0: {"dW": (1, 2)}}``; of a layer without
+        parameters, ``"dx"``; ``"2.0"`` is the first layer inside layer 2. By default the largest of each gradient.
 
     Examples
     --------
@@ -208,9 +213,10 @@ def trace(
     steps = check_count("trace", "steps", steps)
     draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
     computation = Computation(network, x, t, weight, training=training, draws=draws)
+    wanted = _wanted(computation, entries or {})
     try:
         value = computation.run()
-        operations, values = record(computation, chosen, steps)
+        operations, values = record(computation, chosen, steps, wanted)
     except Exception as error:
         raise ValueError(_failed(network, x, t, error, training=training, draws=draws)) from error
     return Trace(
@@ -226,6 +232,28 @@ def trace(
         names,
         image_shape,
     )
+
+
+def _wanted(
+    computation: Computation, entries: Mapping[int | str, Mapping[str, Sequence[int]]]
+) -> dict[tuple[int | str, str], Index]:
+    """Return the entries by layer and gradient, checked."""
+    shapes: dict[tuple[int | str, str], tuple[int, ...]] = {}
+    for layer in computation.all:
+        shapes |= {(layer.label, f"d{symbol(name)}"): entry.shape for name, entry in layer.names.items()}
+        if not layer.names:
+            shapes[layer.label, "dx"] = (len(computation.x), *layer.input_shape)
+    wanted: dict[tuple[int | str, str], Index] = {}
+    for label, by_name in entries.items():
+        for name, index in by_name.items():
+            shape = shapes.get((label, name))
+            if shape is None:
+                known = ", ".join(gradient for where, gradient in shapes if where == label)
+                raise ValueError(f"entries: layer {label} has no gradient {name!r}. It has: {known or 'none'}.")
+            if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=True)):
+                raise ValueError(f"entries: layer {label}, {name}: expected an index of shape {shape}, got {[*index]}.")
+            wanted[label, name] = tuple(map(int, index))
+    return wanted
 
 
 def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:

@@ -18,17 +18,19 @@ from chainrule.tracing.equations import Equations, equations_of, lines
 from chainrule.tracing.operations import Check, Index, Operation
 from chainrule.tracing.source import code_of
 from chainrule.tracing.updates import Update, record_update
-from chainrule.tracing.verify import verify
+from chainrule.tracing.verify import NONE, Entries, verify
 from chainrule.tracing.view import View, symbols_of
 
 
-def record(computation: Computation, optimizer: Optimizer, steps: int = 1) -> tuple[list[Operation], list[float]]:
+def record(
+    computation: Computation, optimizer: Optimizer, steps: int = 1, entries: Entries = NONE
+) -> tuple[list[Operation], list[float]]:
     """Return the operations of a computation that has run and of optimizer steps, and L after each step.
 
     The passes of the first step are recorded in full; of the others, which are the same passes with other parameters,
     only the updates. The steps end early if L is not finite.
     """
-    checks, loss_check = verify(computation)
+    checks, loss_check = verify(computation, entries)
     views = _views(computation, checks)
     found = [view.forward() for view in views]
     found.append(_loss(computation, loss_check))

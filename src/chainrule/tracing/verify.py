@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from chainrule.tracing.computation import Computation
 from chainrule.tracing.equations import symbol
 from chainrule.tracing.operations import Check, Index
 
+Entries = Mapping[tuple[int | str, str], Index]
+"""Entries to check, by the label of the layer and the gradient: (0, "dW")."""
+NONE: Entries = MappingProxyType({})
 # Large steps are for small gradients, which rounding error would hide; small steps are for nearby kinks.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 TOLERANCE = 1e-6  # of the relative difference
@@ -19,11 +23,12 @@ ROUNDING = 1e-13  # of L, a few hundred times float64's epsilon; divided by h, i
 CANDIDATES = 5  # number of the largest entries; the first that is not on a kink is shown
 
 
-def verify(computation: Computation) -> tuple[list[tuple[Check, ...]], Check]:
+def verify(computation: Computation, entries: Entries = NONE) -> tuple[list[tuple[Check, ...]], Check]:
     """Return the checks of every layer, in the order of ``computation.all``, and the check of the loss's dy.
 
-    One entry of each parameter's gradient is checked; for a layer without parameters, one entry of dx. L is computed by
-    the same forward pass with one parameter, or one input of one layer, shifted by h.
+    One entry of each parameter's gradient is checked; for a layer without parameters, one entry of dx: the largest that
+    is not on a kink, or that of ``entries``. L is computed by the same forward pass with one parameter, or one input of
+    one layer, shifted by h.
     """
     exact = computation.astype("float64")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -37,13 +42,16 @@ def verify(computation: Computation) -> tuple[list[tuple[Check, ...]], Check]:
         for layer, x, dx in zip(exact.all, xs, dxs, strict=True):
             found = [
                 _check(
-                    f"d{symbol(name)}", exact.network.layout.view(grad, entry), _moving(exact, exact.parameter(entry))
+                    f"d{symbol(name)}",
+                    exact.network.layout.view(grad, entry),
+                    _moving(exact, exact.parameter(entry)),
+                    entries.get((layer.label, f"d{symbol(name)}")),
                 )
                 for name, entry in layer.names.items()
             ]
             if not found:
                 layer.instead = x
-                found = [_check("dx", dx, _moving(exact, x))]
+                found = [_check("dx", dx, _moving(exact, x), entries.get((layer.label, "dx")))]
                 layer.instead = None
             checks.append(tuple(found))
         exact.loss.seen.instead = y
@@ -62,7 +70,9 @@ def _moving(computation: Computation, array: Array) -> Callable[[Index, float], 
     return value
 
 
-def _check(name: str, gradient: Array, value: Callable[[Index, float], float]) -> Check:
+def _check(name: str, gradient: Array, value: Callable[[Index, float], float], at: Index | None = None) -> Check:
+    if at is not None:
+        return _check_entry(name, at, float(gradient[at]), value)
     largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:CANDIDATES]
     checks = []
     for flat in map(int, largest):
