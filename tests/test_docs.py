@@ -135,3 +135,14 @@ def test_every_figure_says_where_it_was_measured(name):
     found = re.findall(rf"(?<![\w.,-])\d[\d.,]* ?{FIGURES['UNITS']}(?!\w| \d)", text)
     chosen = CHOSEN.get(name, "").split(", ")
     assert not {*found} - {*chosen}, "put a marker of docs/figures.py before a figure, or add a limit to CHOSEN"
+
+
+BLOCK = 100  # words
+
+
+@pytest.mark.parametrize("name", sorted({*WRITTEN} - {"reference.md"}))
+def test_no_block_is_a_wall_of_text(name):
+    text = re.sub(r"```.*?```|^\|[^\n]*$|^    [^\n]*$", "", DOCUMENTS[name], flags=re.DOTALL | re.MULTILINE)
+    blocks = re.split(r"\n\s*\n|\n(?=\s*[-*] |\s*\d+\. )", text)
+    long = [block.strip()[:60] for block in blocks if len(re.findall(r"\w+", block)) > BLOCK]
+    assert not long, f"cut blocks of more than {BLOCK} words: {long}"
