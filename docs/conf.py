@@ -41,6 +41,7 @@ myst_dmath_double_inline = True
 nb_execution_mode = "auto"
 nb_execution_raise_on_error = False  # a warning with the traceback, which --fail-on-warning makes an error
 nb_execution_show_tb = True
+nb_execution_in_temp = True  # what cells write is not left in the repository
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no page has widgets, and these scripts would come from elsewhere

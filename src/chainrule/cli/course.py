@@ -129,7 +129,7 @@ def grade(
     file: Annotated[Path | None, option(None, "Write the grades to this CSV file.", "--csv", metavar="FILE")] = None,
     seconds: Annotated[float, option(None, "Limit for each exercise, in seconds of processor time.")] = SECONDS,
     memory: Annotated[int, option(None, "Memory limit for each exercise, in MB (Linux).")] = MEMORY,
-    seed: Annotated[int | None, option(None, "Seed of the cases; by default, one that nobody knows.")] = None,
+    seed: Annotated[int | None, option(None, "Seed of the cases; random by default.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Grade the submissions of a class, each in a process of its own, with limits and on hidden cases."""
@@ -166,7 +166,7 @@ def handout(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for the pages.")],
     students: Annotated[str, option(None, "A CSV file with names, or a number.", metavar="FILE|N")],
     form: Annotated[str, option(None, "markdown or latex.", "--format")] = "markdown",
-    seed: Annotated[int, option(None, "A number of yours: with another one, all numbers differ.")] = 0,
+    seed: Annotated[int, option(None, "Seed: another one changes all numbers.")] = 0,
 ) -> None:
     """Write small exercises for paper and pencil, with other numbers for each student, and the answers.
 
