@@ -141,12 +141,14 @@ def test_a_new_layer_has_its_page(extensions, tmp_path, monkeypatch):
 
     monkeypatch.setattr(layer_pages, "LAYERS", tmp_path)
     monkeypatch.setattr(layer_pages, "ROOT", ROOT)
+    derived = "```{formula}\n∂y/∂x = ½\n```\n"
+    monkeypatch.setattr(layer_pages, "derivations", lambda: {"Half": derived})
     monkeypatch.setitem(SHIPPED, "Half", Half)
     monkeypatch.setattr(cr.layers, "Half", Half, raising=False)
     assert layer_pages.page(Half)[:2] == ("Half", "Half of x.")
     text = (tmp_path / "half.md").read_text(encoding="utf-8")
     assert (tmp_path / "half.png").read_bytes().startswith(b"\x89PNG")
-    for line in ("    y = x / 2", ":pyobject: Half.backward", "Half() is correct", "Source: nowhere."):
+    for line in ("    y = x / 2", ":pyobject: Half.backward", "Half() is correct", "∂y/∂x = ½", "Source: nowhere."):
         assert line in text
 
 
@@ -159,7 +161,29 @@ def test_every_layer_can_be_made_for_its_page(name, extensions):
     summary, formula, _ = layer_pages.sections(cls)
     assert summary
     assert ".. formula::" in formula
-    layer_pages.derivation(cls)  # raises an error if docs/mathematics.md no longer has it
+    derivation = layer_pages.derivation(cls)
+    assert "```{formula}" in derivation
+    assert "check(" not in derivation
+    code = "\n".join(re.findall(r"```python\n(.*?)```", layer_pages.derivations()[name], re.DOTALL))
+    assert f"check(layers.{name}(" in code, f"compare the formulas of {name} with its backward pass"
+
+
+def test_a_layer_without_a_derivation_has_no_page(extensions):
+    pytest.importorskip("matplotlib")
+
+    class Undescribed(cr.Layer):
+        forward = backward = None
+
+    with pytest.raises(ValueError, match="write the derivation of Undescribed"):
+        extensions("layer_pages").derivation(Undescribed)
+
+
+def test_links_of_derivations_lead_somewhere_from_the_page_of_a_layer(extensions):
+    pytest.importorskip("matplotlib")
+    layer_pages = extensions("layer_pages")
+    links = {link for cls in SHIPPED.values() for link in re.findall(r"\]\(([^)#]*)", layer_pages.derivation(cls))}
+    assert "../mathematics.md" in links
+    assert all((DOCS / "layers" / link).resolve().is_file() for link in links)
 
 
 def test_notebooks_have_no_directives(extensions):

@@ -17,7 +17,7 @@ from built import DOCS, ROOT, is_newer, remove_others, write
 from layer_pictures import draw
 
 import chainrule as cr
-from chainrule.layers import Activation, Flatten, Layer
+from chainrule.layers import Flatten, Layer
 from chainrule.layers.base import SHIPPED
 
 LAYERS = DOCS / "layers"
@@ -33,16 +33,6 @@ EXAMPLES: dict[str, tuple[str, tuple[int, ...], str]] = {  # arguments, the shap
     "Residual": ("[Dense(3), Tanh()]", (3,), "Dense, Tanh, "),
     "Softmax": ("", (4,), ""),
 }
-# Where docs/mathematics.md derives the backward pass: from a text to another, both as they stand there.
-DERIVATIONS = {
-    "Dense": ("For `Dense`,", "and in `layers/dense.py`"),
-    "Softmax": ("over the batch.\n\nSoftmax", "## Where the 1/batch"),
-    "Dropout": ("## Dropout", None),
-    "GaussianNoise": ("## Dropout", None),
-}
-ELEMENTWISE = """Each output depends on one input only, so the chain rule has one term: with L as a function of y,
-dL/dx = dL/dy · dy/dx, or dx = dy ⊙ f′(x). See [the chain rule on batches](../mathematics.md#the-chain-rule-on-batches).
-"""
 PAGE = (DOCS / "_templates" / "layer.md").read_text(encoding="utf-8")
 INDEX = """# The layers, one by one
 
@@ -101,17 +91,20 @@ def sections(cls: type[Layer]) -> tuple[str, str, str]:
     return " ".join(summary.split()), before.strip(), " ".join(source[0].split()) if source else ""
 
 
+def derivations() -> dict[str, str]:
+    """Return the derivation of each layer, a section of docs/mathematics.md whose heading names the layer."""
+    text = (DOCS / "mathematics.md").read_text(encoding="utf-8").partition("\n## Layer by layer\n")[2]
+    parts = re.split(r"^#{2,4} (.*)$", text, flags=re.MULTILINE)
+    return {name: kept for title, kept in zip(parts[1::2], parts[2::2], strict=True) for name in title.split(" and ")}
+
+
 def derivation(cls: type[Layer]) -> str:
-    """Return where the backward pass comes from, as far as the docstring does not say it."""
-    if cls.__name__ in DERIVATIONS:
-        start, end = DERIVATIONS[cls.__name__]
-        text = (DOCS / "mathematics.md").read_text(encoding="utf-8")
-        _, start, after = text.partition(start)
-        if not start:
-            raise ValueError(f"docs/mathematics.md: the derivation of {cls.__name__} is not there any more.")
-        kept = (start + after).partition(end)[0] if end else start + after
-        return f"### Derivation\n\n{re.sub(r'^(over the batch.|## .*)', '', kept).strip()}\n"
-    return f"### Derivation\n\n{ELEMENTWISE}" if issubclass(cls, Activation) and cls.__name__ != "Activation" else ""
+    """Return where the backward pass comes from, without the check in NumPy: the source stands on the page."""
+    found = derivations()
+    if cls.__name__ not in found:
+        raise ValueError(f"docs/mathematics.md: write the derivation of {cls.__name__}, below that name as a heading.")
+    kept = re.sub(r"```python\n.*?```\n", "", found[cls.__name__], flags=re.DOTALL).strip()
+    return kept.replace("](#", "](../mathematics.md#").replace("](book/", "](../book/")
 
 
 def code(cls: type[Layer]) -> str:
