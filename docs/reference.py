@@ -42,6 +42,7 @@ MODULES = {
     "chainrule.tables.report": "Reports of tables",
     "chainrule.tables.streaming": "Tables larger than memory",
     "chainrule.tables.tuning": "Tuning",
+    "chainrule.tables": "Tables in Python",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

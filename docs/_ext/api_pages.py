@@ -11,7 +11,7 @@ from built import DOCS, remove_others, write
 from reference import ELSEWHERE, MODULES
 
 API = DOCS / "api"
-TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package"}
+TITLES = {**MODULES, "chainrule": "The package"}
 
 
 class Name(NamedTuple):

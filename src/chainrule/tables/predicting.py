@@ -67,6 +67,15 @@ def predict(
     Notes
     -----
     Intervals come from split conformal prediction; see :class:`~chainrule.tables.intervals.Widths`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> data = {"age": [*range(20, 40)] * 2, "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20}
+    >>> trained = cr.tables.train(pl.DataFrame(data), "left", fast=True)
+    >>> predictions, notes = predict(trained, {"age": 41, "plan": "free"})
+    >>> predictions.columns, predictions["prediction"].to_list()
+    (['prediction', 'p_no', 'p_yes'], ['yes'])
     """
     predictor = Predictor(run, interval=interval, coerce=coerce, keep=keep)
     if isinstance(data, str | os.PathLike):

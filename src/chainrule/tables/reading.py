@@ -45,6 +45,11 @@ class Table:
     """A table and the properties detected in its file.
 
     ``format`` is the format of the file, ``notations`` has the notation of each column of numbers.
+
+    Examples
+    --------
+    >>> Table(pl.DataFrame({"x": [1, 2]}), notes=(), path="points.csv", sha256="").frame.shape
+    (2, 1)
     """
 
     frame: Any  # polars.DataFrame, or an OnDisk

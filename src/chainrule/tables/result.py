@@ -44,6 +44,12 @@ class HeldOut:
         The rows as prepared for the network; after cross-validation, those of the first fold.
     pipeline : Pipeline, optional
         The pipeline of the first fold after cross-validation, whose predictions are not those of the trained one.
+
+    Examples
+    --------
+    >>> held_out = HeldOut(pl.DataFrame({"y": [1.0, 2.0]}), np.array([1.0, 2.0]), predictions=np.array([1.5, 2.0]))
+    >>> (held_out.predictions - held_out.y).tolist()
+    [0.5, 0.0]
     """
 
     frame: pl.DataFrame
@@ -63,7 +69,13 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """The number of rows in each part of a split, and how they were chosen."""
+    """The number of rows in each part of a split, and how they were chosen.
+
+    Examples
+    --------
+    >>> Split(70, 10, 20, "rows at random").test
+    20
+    """
 
     train: int
     validation: int
@@ -113,6 +125,14 @@ class Trained:
         there are several.
     reference : chainrule.tables.serving.reference.Reference, optional
         The distributions of the columns and of the predictions, to compare new rows with.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> frame = pl.DataFrame({"age": [*range(20, 40)] * 2, "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
+    >>> trained = cr.tables.train(frame, "left", fast=True)
+    >>> trained.schema.classes, trained.split.train + trained.split.validation + trained.split.test
+    (('no', 'yes'), 40)
     """
 
     pipeline: Any

@@ -72,6 +72,15 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         If the folder contains files of a run and ``overwrite`` is false.
     NotADirectoryError
         If ``folder`` is a file.
+
+    Examples
+    --------
+    >>> import chainrule as cr, polars as pl, tempfile
+    >>> frame = pl.DataFrame({"age": [*range(20, 40)] * 2, "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     notes = save(cr.tables.train(frame, "left", fast=True), folder + "/customers")
+    ...     load(folder + "/customers").schema.target
+    'left'
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():

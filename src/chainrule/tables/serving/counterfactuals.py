@@ -31,7 +31,13 @@ __all__ = ["Change", "Counterfactual", "Counterfactuals", "counterfactuals"]
 
 
 class Change(NamedTuple):
-    """The change of one column."""
+    """The change of one column.
+
+    Examples
+    --------
+    >>> Change("plan", "free", "pro").after
+    'pro'
+    """
 
     column: str
     before: Any
@@ -54,6 +60,12 @@ class Counterfactual:
         The probability of that class.
     row : dict
         The changed row.
+
+    Examples
+    --------
+    >>> nearest = Counterfactual((Change("plan", "free", "pro"),), 1.0, "no", 0.9, {"age": 41, "plan": "pro"})
+    >>> [change.column for change in nearest.changes], nearest.prediction
+    (['plan'], 'no')
     """
 
     changes: tuple[Change, ...]
@@ -85,6 +97,12 @@ class Counterfactuals:
         The rows whose values were tried, in words.
 
     ``print`` shows a table of up to 80 characters in width.
+
+    Examples
+    --------
+    >>> found = Counterfactuals("left = no", "left = no", (), True, True, 2, "40 rows of the background")
+    >>> found.reached, found.found
+    (True, ())
     """
 
     wanted: str
