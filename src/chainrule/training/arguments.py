@@ -15,9 +15,10 @@ from chainrule.network import Network, convolves
 from chainrule.training.augmentation import Augmentation, Augmented, check_augmentations
 from chainrule.training.averaging import WeightAverage
 from chainrule.training.batches import Batches, Shuffler
-from chainrule.training.callbacks import Callback
+from chainrule.training.callbacks import Callback, Progress
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
+from chainrule.training.ranks import Ranks
 from chainrule.training.streams import seed_state
 
 
@@ -44,12 +45,18 @@ class Seeds(NamedTuple):
     split: np.random.SeedSequence
     shuffle: np.random.SeedSequence
     dropout: np.random.SeedSequence
+    ranks: Ranks  # each has its own order and dropout masks
+
+    def augment(self) -> np.random.SeedSequence:
+        """Return the stream of the augmentations."""
+        return self.ranks.own(self.root.spawn(1)[0])
 
 
-def spawn(seed: int | np.random.SeedSequence | None) -> Seeds:
+def spawn(seed: int | np.random.SeedSequence | None, ranks: Ranks) -> Seeds:
     """Return the random streams of a seed."""
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return Seeds(root, seed_state(root), *root.spawn(3))
+    split, shuffle, dropout = root.spawn(3)
+    return Seeds(root, seed_state(root), split, ranks.own(shuffle), ranks.own(dropout), ranks)
 
 
 def check_data(
@@ -127,13 +134,11 @@ def make_batches(
     for i, layer in enumerate(network.layers):
         layer.check_batch(f"layer {i}", size)
     shuffler = np.random.default_rng(seeds.shuffle) if shuffle is True else shuffle or None
-    changes = _augmented(network, data, augment, seeds.root)
+    changes = _augmented(network, data, augment, seeds)
     return Batches(data.X, data.t, data.weight, data.rows, size, network.dtype, shuffler, changes)
 
 
-def _augmented(
-    network: Network, data: Data, augment: Sequence[Augmentation], root: np.random.SeedSequence
-) -> Augmented | None:
+def _augmented(network: Network, data: Data, augment: Sequence[Augmentation], seeds: Seeds) -> Augmented | None:
     """Return the augmentations with their own random stream; None if there are none."""
     parts = check_augmentations(augment)
     if not parts:
@@ -142,7 +147,7 @@ def _augmented(
         raise TypeError("augment: expected X as an array, got a sparse matrix: make it dense first, X.toarray().")
     classes = network.output_shape[0] if data.t.ndim == 1 else 0
     return Augmented(
-        parts, network.input_shape, network.loss, classes, network.dtype, np.random.default_rng(root.spawn(1)[0])
+        parts, network.input_shape, network.loss, classes, network.dtype, np.random.default_rng(seeds.augment())
     )
 
 
@@ -180,9 +185,9 @@ def check_clip(clip: Any) -> Clip | None:
     return clip
 
 
-def check_callbacks(callbacks: Iterable[Any]) -> list[Callback]:
-    """Return the callbacks in the order in which they are called."""
-    callbacks = list(callbacks)
+def check_callbacks(callbacks: Iterable[Any], ranks: Ranks) -> list[Callback]:
+    """Return the callbacks in the order in which they are called; only rank 0 shows progress."""
+    callbacks = [callback for callback in callbacks if ranks.rank == 0 or not isinstance(callback, Progress)]
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected a Callback such as Progress(), got {callback!r}.")

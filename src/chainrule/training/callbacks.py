@@ -46,6 +46,8 @@ class Run:
         Values for the batches of the current epoch completed so far.
     kept : int
         The epoch whose parameters the network has at the end, if it is not the last completed one.
+    rank, ranks : int
+        Which process this is, counted from 0, and how many train together; 0 and 1 without ``reduce=``.
     resume : path or None
         The checkpoint folder from which training resumes.
     measure : function
@@ -64,6 +66,8 @@ class Run:
     batch: int = 0
     loss: float = math.nan
     penalty: float = 0.0
+    rank: int = 0
+    ranks: int = 1
     resume: Path | None = None
     measure: Callable[[], Any] = field(default=lambda: None, repr=False)
     snapshot: Callable[[], Any] = field(default=lambda: None, repr=False)

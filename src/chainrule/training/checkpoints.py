@@ -29,6 +29,7 @@ from chainrule.files.networks import holds
 from chainrule.files.values import ModelFileError, check_fields
 from chainrule.files.writing import remove_parts
 from chainrule.training.callbacks import Callback, Run
+from chainrule.training.ranks import Ranks
 from chainrule.training.snapshots import CheckpointError, Snapshot
 
 __all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
@@ -99,9 +100,11 @@ class Checkpoint(Callback):
             self.keep = check_count("Checkpoint", "keep", self.keep)
 
     def on_start(self, run: Run) -> None:
-        folder = Path(self.folder)
+        if run.ranks > 1 and isinstance(self.every, timedelta):
+            raise ValueError("Checkpoint: every: with reduce=, expected a number of epochs, the same on every rank.")
+        folder = self._folder = own_folder(self.folder, run.rank, run.ranks)
         folder.mkdir(parents=True, exist_ok=True)
-        if _numbered(folder) and not _same_folder(folder, run.resume):
+        if _numbered(folder) and not _same_folder(Path(self.folder), run.resume):
             raise FileExistsError(
                 f"Checkpoint: {folder} has checkpoints of an earlier run: resume it with train(..., "
                 f"resume={str(folder)!r}), or choose another folder."
@@ -123,7 +126,7 @@ class Checkpoint(Callback):
 
     def _write(self, run: Run) -> None:
         description, arrays = run.snapshot()
-        folder = Path(self.folder)
+        folder = self._folder
         path = folder / f"checkpoint-{run.epoch:06}.safetensors"
         sealed = {**description, "sha256": digest(description, arrays)}
         try:
@@ -139,29 +142,54 @@ class Checkpoint(Callback):
         self._last = time.monotonic()
 
 
-def newest(folder: str | os.PathLike[str]) -> Snapshot | None:
+def own_folder(folder: str | os.PathLike[str], rank: int, ranks: int) -> Path:
+    """Return where a rank has its checkpoints: its order of rows and random streams are its own."""
+    return Path(folder) / f"rank-{rank}-of-{ranks}" if ranks > 1 else Path(folder)
+
+
+def newest(folder: str | os.PathLike[str], ranks: Ranks) -> Snapshot | None:
     """Return the latest intact checkpoint in the folder, or None if there is none. Warn about each corrupt one.
+
+    With several ranks, it is that of the latest epoch of which each rank has an intact one.
 
     Raises
     ------
     CheckpointError
         If there are checkpoints but all are corrupt.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"resume: {folder} is a file; a folder with checkpoints was expected.")
-    paths = _numbered(folder)
-    for path in reversed(paths):
+    found: list[Path] = []
+    with ranks.together():
+        if Path(folder).exists() and not Path(folder).is_dir():
+            raise NotADirectoryError(f"resume: {folder} is a file; a folder with checkpoints was expected.")
+        found = _numbered(own_folder(folder, ranks.rank, ranks.size))
+        _check_number_of_ranks(Path(folder), ranks.size)
+    paths = {_epoch(path): path for path in found}
+    everywhere = [{*map(int, epochs.split())} for epochs in ranks.texts(" ".join(map(str, paths)))]
+    for epoch in sorted(set.intersection(*everywhere), reverse=True):
+        snapshot = None
         try:
-            return read(path)
+            snapshot = read(paths[epoch])
         except (ModelFileError, OSError) as error:
             message = f"{error} The previous checkpoint is used, if there is one."
             warnings.warn(message, CheckpointWarning, stacklevel=3)
-    if paths:
+        if "" not in ranks.texts("intact" if snapshot else ""):
+            return snapshot
+    if any(everywhere):
         raise CheckpointError(
-            f"resume: none of the {len(paths)} checkpoint(s) in {folder} can be read. To start over, empty the folder."
+            f"resume: none of the {len(found)} checkpoint(s) in {own_folder(folder, ranks.rank, ranks.size)} can be read"
+            f"{' by every rank' * (ranks.size > 1)}. To start over, empty the folder."
         )
     return None
+
+
+def _check_number_of_ranks(folder: Path, ranks: int) -> None:
+    """Raise an error if the checkpoints are those of another number of processes."""
+    kinds = {int(path.name.rpartition("-")[2]) for path in folder.glob("rank-*-of-*") if _numbered(path)}
+    kinds |= {1} if _numbered(folder) else set()
+    if kinds and ranks not in kinds:
+        raise CheckpointError(
+            f"resume: {folder} has checkpoints of {min(kinds)} process(es), and {ranks} are training: start as many."
+        )
 
 
 def read(path: str | os.PathLike[str]) -> Snapshot:
@@ -187,7 +215,11 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
 def _numbered(folder: Path) -> list[Path]:
     """Return the checkpoints in a folder, oldest first."""
     found = {path: NAME.fullmatch(path.name) for path in folder.glob("checkpoint-*.safetensors")}
-    return sorted((path for path, match in found.items() if match), key=lambda path: int(path.stem.split("-")[1]))
+    return sorted((path for path, match in found.items() if match), key=_epoch)
+
+
+def _epoch(path: Path) -> int:
+    return int(path.stem.split("-")[1])
 
 
 def _same_folder(folder: Path, other: Path | None) -> bool:

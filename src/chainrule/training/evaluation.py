@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule._internal.checks import check_lengths, check_weights
@@ -41,11 +41,25 @@ def evaluate(
     {'loss': 0.693..., 'accuracy': 0.5}
     """
     check_network("evaluate", network)
+    return measured(network, X, t, sample_weight, metrics)
+
+
+def measured(
+    network: Network,
+    X: MatrixLike,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    gather: Callable[[Any], Any] = lambda rows: rows,
+) -> dict[str, float]:
+    """Do what :func:`evaluate` does, for the rows of all ranks: ``gather`` collects predictions, targets and weights."""
     targets = network.loss.targets(t, network.output_shape[0], network.dtype)
     y = network.logits(X)
     check_lengths(y, t=targets)
     weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
     check_lengths(y, sample_weight=weight)
+    y, targets = gather(y), gather(targets)
+    weight = None if weight is None else gather(weight)
     result = {"loss": network.loss.value(y, targets, weight)}
     chosen = network.loss.metrics if metrics is None else metrics
     p = network.loss.inverse_link(y) if chosen else y

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._version import __version__
 from chainrule.training import snapshots
 from chainrule.training.averaging import WeightAverage, measure_statistics
-from chainrule.training.callbacks import Callback, Run
+from chainrule.training.callbacks import Callback, Progress, Run
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.history import History
 from chainrule.training.snapshots import Snapshot
-from chainrule.training.state import Steps
+from chainrule.training.state import Steps, Work
 
 __all__ = ["DivergenceError", "ended", "start", "undone_by_divergence"]
 
@@ -57,14 +58,36 @@ def start(
         same = snapshots.describe(work, seed, data)
         run.resume = None if resume is None else Path(resume)
         run.snapshot = lambda: snapshots.take(steps, callbacks, seed, same)
-    run.measure = lambda: measure_statistics(
-        work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size
-    )
+    run.measure = lambda: _measure(work)
     for callback in callbacks:
         callback.on_start(run)
         started.append(callback)
     if saved is not None:
         snapshots.restore(saved, steps, callbacks, same)
+
+
+def facts(steps: Steps, callbacks: Sequence[Callback], data: Sequence[Any], seed: Any) -> dict[str, str]:
+    """Return what must be the same on every rank, by name."""
+    work, run = steps.work, steps.run
+    return {
+        "chainrule": __version__,
+        **{name: text for name, text in snapshots.describe(work, None, ()).items() if name != "data"},
+        "parameters": snapshots.fingerprint(work.network.values)[:12],
+        "seed": "none" if seed is None else repr(seed),
+        "epochs": str(run.epochs),
+        "batches": str(run.batches),
+        "columns": ", ".join(run.columns),
+        "data": ", ".join("none" if array is None else f"{array.dtype} {array.shape[1:]}" for array in data),
+        "callbacks": ", ".join(type(callback).__name__ for callback in callbacks if not isinstance(callback, Progress)),
+        "engine": run.history.engine,
+    }
+
+
+def _measure(work: Work) -> None:
+    """Recompute the network's statistics on the training rows of all ranks."""
+    network, batches = work.network, work.batches
+    measure_statistics(network, batches.X, rows=batches.order, batch_size=batches.batch_size)
+    work.ranks.average(network.statistics, batches.rows)
 
 
 @contextmanager

@@ -33,15 +33,16 @@ from chainrule.training.batches import Shuffler
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
-from chainrule.training.evaluation import check_network, evaluate
+from chainrule.training.evaluation import check_network, evaluate, measured
 from chainrule.training.history import History
-from chainrule.training.lifecycle import DivergenceError, ended, start, undone_by_divergence
+from chainrule.training.lifecycle import DivergenceError, ended, facts, start, undone_by_divergence
 from chainrule.training.memory import check_network_writable, checked_state
+from chainrule.training.ranks import ParallelError, Ranks, Reduce
 from chainrule.training.state import Steps, Work
 
 BLOCK_SECONDS = 0.1  # how long steps run between checks of Ctrl-C and callbacks
 
-__all__ = ["DivergenceError", "evaluate", "train"]
+__all__ = ["DivergenceError", "ParallelError", "Reduce", "evaluate", "train"]
 
 
 def train(
@@ -65,6 +66,7 @@ def train(
     callbacks: Iterable[Callback] = (),
     state: Memo | None = None,
     threads: int | None = None,
+    reduce: Reduce | None = None,
     resume: str | os.PathLike[str] | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
@@ -119,6 +121,10 @@ def train(
     threads : int, optional
         Maximum number of threads. Defaults to ``CHAINRULE_NUM_THREADS`` if set; otherwise chosen from the amount of
         work and the available cores.
+    reduce : Reduce, optional
+        Train on the rows of several processes as one batch: a function that sums a vector over all of them, such as
+        ``chainrule.parallel.MPI()``. X, t and the validation data are this process's share of the rows; everything else
+        must be the same in each. Each step, and the history, are those of all rows together.
     resume : path, optional
         Folder of a :class:`~chainrule.Checkpoint` to resume from. Training continues after the last saved epoch and
         gives results bit-identical to an uninterrupted run. All other arguments must be unchanged, except that
@@ -139,6 +145,8 @@ def train(
         If the input is invalid or parameters are read-only. Raised before anything is modified.
     CheckpointError
         If the checkpoints are corrupt or belong to a run with a different network, data or arguments.
+    ParallelError
+        In every process if ``reduce`` is given and the processes differ, or one of them fails.
     DivergenceError
         If the loss or a parameter becomes NaN or infinite.
 
@@ -151,50 +159,63 @@ def train(
     >>> network.layers[0].W.ravel().round(3), network.layers[0].b.round(3)
     (array([1., 0.], dtype=float32), array([1.], dtype=float32))
     """
-    check_network("train", network)
-    check_network_writable(network)
-    rule: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
-    factors: Schedule = named("schedule", schedule, Schedule, schedules)
-    epochs = check_count("train", "epochs", epochs)
-    clip, callbacks = arguments.check_clip(clip), arguments.check_callbacks(callbacks)
-    seed = check_seed("train", seed)
-    threads = None if threads is None else check_count("train", "threads", threads)
-    saved = None if resume is None else checkpoints.newest(resume)
-    seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed)
-    data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
-    batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
-    metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
-    work = Work(
-        network, batches, rule, checked_state(rule, network, state), factors, terms, clip, seeds.dropout,
-        arguments.thread_counts(network, batches.batch_size, threads),
-        arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates),
-    )  # fmt: skip
-    penalized = any(isinstance(term, Penalty) for term in terms)
-    history = History(_columns(penalized, data.held_out is not None, metrics))
-    run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
-    advice.before_training(network.layers, data.X, rule)
-    steps = engine.steps(work, run)
+    ranks = Ranks(reduce)
+    with ranks.together():
+        check_network("train", network)
+        check_network_writable(network)
+        rule: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
+        factors: Schedule = named("schedule", schedule, Schedule, schedules)
+        epochs = check_count("train", "epochs", epochs)
+        clip, callbacks = arguments.check_clip(clip), arguments.check_callbacks(callbacks, ranks)
+        seed = check_seed("train", seed)
+        threads = None if threads is None else check_count("train", "threads", threads)
+    saved = None if resume is None else checkpoints.newest(resume, ranks)
+    with ranks.together():
+        seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
+        data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
+        batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
+        metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
+        work = Work(
+            network, batches, rule, checked_state(rule, network, state), factors, terms, clip, seeds.dropout,
+            arguments.thread_counts(network, batches.batch_size, threads),
+            arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates), ranks,
+        )  # fmt: skip
+        penalized = any(isinstance(term, Penalty) for term in terms)
+        history = History(_columns(penalized, data.held_out is not None, metrics))
+        run = Run(
+            network, history, history.columns, epochs, len(batches), batches.rows, rank=ranks.rank, ranks=ranks.size
+        )
+        if ranks.rank == 0:
+            advice.before_training(network.layers, data.X, rule)
+        steps = engine.steps(work, run)
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
     with ended(run) as started, closing(steps):
-        start(steps, callbacks, started, data.arrays, seeds.state, resume, saved)
+        if ranks.size > 1:
+            ranks.check_same(facts(steps, callbacks, data.arrays, seed))
+        with ranks.together():
+            start(steps, callbacks, started, data.arrays, seeds.state, resume, saved)
         with _computing(steps) as interrupted:
             for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
                 run.epoch = epoch
                 began = time.perf_counter()
                 if not _epoch(steps, callbacks, interrupted):
                     break
+                ranks.average(network.statistics, batches.rows)
                 row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalized else [])]
                 with averaged(run, callbacks):
                     if data.held_out is not None:
-                        row += evaluate(network, **data.held_out, metrics=metrics).values()
+                        row += measured(network, **data.held_out, metrics=metrics, gather=ranks.gather).values()
                     history.append([*row, steps.rate, time.perf_counter() - began])
-                    for callback in callbacks[: len(callbacks) - len(checkpointing)]:
-                        callback.on_epoch(run)
+                    with ranks.together():
+                        for callback in callbacks[: len(callbacks) - len(checkpointing)]:
+                            callback.on_epoch(run)
+                ranks.end_epoch(run)
                 for callback in checkpointing:  # of the trained parameters, not of their average
                     callback.on_epoch(run)
                 if run.stopped:
                     break
-    advice.after_training(network.logits, data.X, data.t, history["loss"], rule)
+    if ranks.rank == 0:
+        advice.after_training(network.logits, data.X, data.t, history["loss"], rule)
     return history
 
 
@@ -205,7 +226,9 @@ def _epoch(steps: Steps, callbacks: Sequence[Callback], interrupted: Callable[[]
     work.batches.shuffle()
     run.batch = 0
     with undone_by_divergence(steps, callbacks):
-        while run.batch < run.batches and not run.stopped:
+        while run.batch < run.batches and (
+            work.ranks.size > 1 or not run.stopped
+        ):  # ranks stop together, after an epoch
             first, began = run.batch, time.perf_counter()
             size = work.accumulate * (1 if per_batch else max(1, steps.block // work.accumulate))
             steps.do(first, min(first + size, run.batches))

@@ -18,6 +18,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.batches import Batches
 from chainrule.training.callbacks import Run
 from chainrule.training.clipping import Clip
+from chainrule.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Work:
     """All the components of a training step.
 
     ``seed`` seeds dropout, ``threads`` is the number of threads, ``accumulate`` the number of batches per step;
-    ``layer_rates`` are the learning-rate multipliers of the layers, 1 by default.
+    ``layer_rates`` are the learning-rate multipliers of the layers, 1 by default; ``ranks`` are the processes that
+    train together.
     """
 
     network: Network
@@ -39,6 +41,7 @@ class Work:
     threads: Threads
     accumulate: int = 1
     layer_rates: Mapping[int, float] = field(default_factory=dict)
+    ranks: Ranks = Ranks(None)  # noqa: RUF009  (this process alone)
 
 
 class Steps(ABC):

@@ -27,6 +27,7 @@ class _ReferenceSteps(Steps):
         self.workspace = network.workspace(work.batches.batch_size, seed=work.seed)
         self.rng = self.workspace.rng
         self.sum = np.empty_like(self.workspace.grad) if work.accumulate > 1 else None
+        self.wire = np.empty(network.theta.size + 2, network.dtype) if work.ranks.size > 1 else None
         self.bound = BoundPenalties(
             work.penalties, network.layout, len(network.layers), network.theta, self.workspace.grad
         )
@@ -44,6 +45,8 @@ class _ReferenceSteps(Steps):
         grad, rows = self._batch(first)
         if last > first + 1:
             grad, rows = self._accumulate(grad, rows, first + 1, last)
+        if self.wire is not None:
+            rows = self._exchange(grad, rows, self.wire, first, last)
         if bound:
             run.penalty = self.penalties[first:last] = bound.value(rows or 1.0)
             bound.add_gradient(rows or 1.0)
@@ -60,8 +63,8 @@ class _ReferenceSteps(Steps):
         loss, grad = self.work.network.loss_and_grad(x, t, self.workspace, weight)
         run.loss = self.losses[batch] = loss
         total = self.totals[batch] = float(x.shape[0] if weight is None else np.add.reduce(weight))
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss}")
+        if self.wire is None:  # with ranks, the loss of all tells
+            self._check_finite()
         self.work.network.update_statistics(self.workspace)
         return grad, total
 
@@ -74,3 +77,19 @@ class _ReferenceSteps(Steps):
             total += grad
             rows += more
         return np.divide(total, rows or 1.0, out=grad), rows
+
+    def _exchange(self, grad: Array, rows: float, wire: Array, first: int, last: int) -> float:
+        """Replace the gradient and the loss by those of the rows of all ranks; return Σ nᵢ, over all ranks."""
+        np.multiply(grad, rows, out=wire[:-2])
+        wire[-2:] = rows, self.losses[first:last] @ self.totals[first:last]
+        self.work.ranks.sum(wire)
+        rows = float(wire[-2])
+        np.divide(wire[:-2], rows or 1.0, out=grad)  # Σ nᵢ gᵢ / Σ nᵢ
+        self.run.loss = self.losses[first:last] = float(wire[-1]) / (rows or 1.0)
+        self.totals[first:last] = rows / (last - first)
+        self._check_finite()
+        return rows
+
+    def _check_finite(self) -> None:
+        if not math.isfinite(self.run.loss):
+            raise FloatingPointError(f"the loss is {self.run.loss}")

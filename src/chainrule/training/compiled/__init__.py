@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from chainrule._internal.typing import Array
@@ -50,9 +54,12 @@ class _CompiledSteps(Steps):
         slot_1, slot_2 = [*self._written[2:], theta, theta][:2]  # theta: for an optimizer that reads none
         grads = np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype)
         norms = np.empty(max([1, *(e.shape[-1] for e in network.layout.entries)]), dtype)
+        ranks = work.ranks.size
+        wire = np.empty(theta.size + 2 if ranks > 1 else theta.size if work.accumulate > 1 else 0, dtype)
+        self._exchange = _Exchange(work.ranks.sum, wire) if ranks > 1 else None
         arrays = [
             (slots.THETA, theta), (slots.STATISTICS, network.statistics), (slots.S1, slot_1), (slots.S2, slot_2),
-            (slots.SUM, np.empty(theta.size if work.accumulate > 1 else 0, dtype)), (slots.BATCH, rows.buffer),
+            (slots.SUM, wire), (slots.BATCH, rows.buffer),
             (slots.SHORT, int(rows.short)), *rows.targets,
         ]  # fmt: skip
         job = {
@@ -61,8 +68,10 @@ class _CompiledSteps(Steps):
             driver.ALL_DRAWS: self._draws, driver.DRAW_BYTES: self._draw_width * dtype.itemsize, driver.GRADS: grads,
             driver.GRAD_BYTES: grads[0].nbytes, driver.LOSSES: self.losses, driver.PENALTIES: self.penalties,
             driver.TOTALS: self.totals, driver.RATES: self._rates, driver.ACCUMULATE: work.accumulate,
+            driver.RANKS: ranks,
         }  # fmt: skip
-        table, threads = plan.table(rows.gather, address_of(norms)), min(plan.parts, work.threads.allowed)
+        table = plan.table(rows.gather, address_of(norms), self._exchange)
+        threads = min(plan.parts, work.threads.allowed)
         self._machine = Machine(program, table, size, plan.parts, threads, arrays, job)
         self._norms = norms
 
@@ -83,6 +92,8 @@ class _CompiledSteps(Steps):
             run.batch = first + done + failed
             run.loss, run.penalty = float(self.losses[run.batch - 1]), float(self.penalties[run.batch - 1])
             self.rate = float(self._rates[run.batch - 1])
+            if self._exchange is not None and self._exchange.error is not None:
+                raise self._exchange.error
             if failed:
                 raise FloatingPointError(f"the loss is {run.loss}")
             first = stop
@@ -113,3 +124,25 @@ class _CompiledSteps(Steps):
                 rates[batch] = rate * self.factor(batch)
         else:
             rates[first:last] = rate * self.factor(first)
+
+
+class _Exchange:
+    """The sum over the ranks as an operation that machine code calls: a C function with the signature of all others."""
+
+    def __init__(self, add: Callable[[Array], Any], wire: Array) -> None:
+        self._add, self._wire = add, wire
+        self.error: BaseException | None = None
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 5)(self._run)
+
+    def _run(self, *_: Any) -> int:
+        try:
+            self._add(self._wire)
+        except BaseException as error:  # noqa: BLE001  (raised when machine code has returned, as the loss is NaN)
+            self.error, self._wire[-1] = error, np.nan
+        return 0
+
+    def load(self, dtype: np.dtype[Any]) -> bool:
+        return True
+
+    def address(self, dtype: np.dtype[Any]) -> int:
+        return ctypes.cast(self._call, ctypes.c_void_p).value or 0

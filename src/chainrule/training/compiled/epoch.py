@@ -14,11 +14,11 @@ call, integer, real, set_integer, set_real = inlined("call", "integer", "real", 
 # the bytes of a row, of what is drawn for a row, and of a gradient; and where what is measured belongs.
 (
     BASES, OPERATIONS, PHASES, COUNT, BATCH_SIZE, ROWS, PARTS, BY_ROWS, READY, ROW_BYTES, ORDERS, ALL_DRAWS, DRAW_BYTES,
-    GRADS, GRAD_BYTES, SUMS, LOSSES, PENALTIES, TOTALS, RATES, ACCUMULATE, JOB
-) = range(22)  # fmt: skip
-# Phases: parts of the batch; shares of the parameters; once for all; and whether the loss is finite. Flags: a barrier
-# follows; only after the last batch of a step.
-OF_ROWS, OF_PARAMETERS, ONCE, CHECK = range(4)
+    GRADS, GRAD_BYTES, SUMS, LOSSES, PENALTIES, TOTALS, RATES, ACCUMULATE, RANKS, JOB
+) = range(23)  # fmt: skip
+# Phases: parts of the batch; shares of the parameters; once for all; whether the loss is finite; and whether that of all
+# ranks is. Flags: a barrier follows; only after the last batch of a step.
+OF_ROWS, OF_PARAMETERS, ONCE, CHECK, CHECK_ALL = range(5)
 WITH_BARRIER, AT_THE_END = 1, 2
 
 
@@ -67,10 +67,22 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                     if rank == 0:
                         set_real(integer(job, LOSSES), batch, loss)
                         set_real(integer(job, TOTALS), batch, real(base, slots.TOTAL))
+                    finite = math.isfinite(loss) or integer(job, RANKS) > 1
+                    if not finite:
+                        break
+                    total = real(base, slots.TOTAL)
+                    set_real(base, slots.WHOLE, total + (real(base, slots.WHOLE) if of_step else 0.0))
+                    set_real(base, slots.LOSS, total * loss + (real(base, slots.LOSS) if of_step else 0.0))
+                elif kind == CHECK_ALL:
+                    whole = real(base, slots.WHOLE)
+                    loss = real(base, slots.LOSS) / (whole if whole > 0 else 1.0)
+                    if rank == 0:
+                        for b in range(batch - of_step, batch + 1):
+                            set_real(integer(job, LOSSES), b, loss)
+                            set_real(integer(job, TOTALS), b, whole / (of_step + 1))
                     finite = math.isfinite(loss)
                     if not finite:
                         break
-                    set_real(base, slots.WHOLE, real(base, slots.TOTAL) + (real(base, slots.WHOLE) if of_step else 0.0))
                 elif kind == ONCE:
                     if rank == 0:
                         for o in range(begin, end):

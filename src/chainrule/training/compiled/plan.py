@@ -12,7 +12,7 @@ from chainrule.network import Network
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 from chainrule.training.clipping import Clip, ClipNorm, ClipValue
 from chainrule.training.compiled import losses, updates
-from chainrule.training.compiled.epoch import AT_THE_END, CHECK, OF_PARAMETERS, OF_ROWS, ONCE, WITH_BARRIER
+from chainrule.training.compiled.epoch import AT_THE_END, CHECK, CHECK_ALL, OF_PARAMETERS, OF_ROWS, ONCE, WITH_BARRIER
 from chainrule.training.compiled.program import NotCompiled, Program, Table
 from chainrule.training.state import Work
 
@@ -42,9 +42,13 @@ class Plan:
         # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
         self.by_rows = network.layout.size <= batch * (math.prod(network.input_shape) + self.program.widths)
         self._work = work
+        self._sums = work.accumulate > 1 or work.ranks.size > 1  # whether Σ n g is kept apart from the gradient
 
-    def table(self, gather: Sequence[Any], norms: int) -> Table:
-        """Return its operations; ``gather`` are those that get the rows, ``norms`` is room for a MaxNorm."""
+    def table(self, gather: Sequence[Any], norms: int, exchange: Any = None) -> Table:
+        """Return its operations.
+
+        ``gather`` are those that get the rows, ``norms`` is room for a MaxNorm, ``exchange`` sums over the ranks.
+        """
         work, program = self._work, self.program
         outputs = work.network.output_shape[0]
         run, reals = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
@@ -57,11 +61,15 @@ class Plan:
         table.phase(OF_ROWS, [*rows, *program.gradients] if self.by_rows else rows)
         table.phase(CHECK, [], 0)
         shares = [] if self.by_rows else program.gradients
-        if work.accumulate > 1:
+        if self._sums:
             table.phase(OF_PARAMETERS, [*shares, (updates.accumulate, operands)])
             shares = [(updates.average, operands)]
         if program.afterwards:
             table.phase(ONCE, program.afterwards, 0)
+        if exchange is not None:
+            table.phase(ONCE, [(updates.pack, operands), (exchange, {})], AT_THE_END | WITH_BARRIER)
+            table.phase(OF_PARAMETERS, [(updates.unpack, operands)], AT_THE_END)
+            table.phase(CHECK_ALL, [], AT_THE_END)
         if isinstance(work.clip, ClipNorm):
             table.phase(OF_PARAMETERS, [*shares, *measure], AT_THE_END | WITH_BARRIER)
             shares, measure = [], []
@@ -78,7 +86,7 @@ class Plan:
         code, limit = _clip(work.clip)
         own = (
             program.constant(runs), program.address(strengths), program.constant(blocks), len(runs), code,
-            self.parts if self.by_rows and work.accumulate == 1 else 1, layout.size, len(blocks),
+            self.parts if self.by_rows and not self._sums else 1, layout.size, len(blocks),
             self.parts if self.by_rows else 1,
         )  # fmt: skip
         return {"own": own, "reals": (*reals, *[0.0] * (7 - len(reals)), limit)}

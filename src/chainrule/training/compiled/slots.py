@@ -18,8 +18,8 @@ WIDTH = 32
 (
     THETA, GRAD, SUM, S1, S2, STATISTICS, BATCH, VALUES, SLOPES, MEMO, SHARED, DRAWS, ORDER, LABELS, TARGETS, WEIGHTS,
     FIRSTS, COLUMNS, ENTRIES, SHORT, LOSSES, PADDED, PACKED, PRODUCT, WINDOWS, PART, PARTS, SHARE, SHARES, TOTAL, WHOLE,
-    RATE, STEP, OF_STEP, ONE, BASE
-) = range(36)  # fmt: skip
+    RATE, STEP, OF_STEP, ONE, LOSS, BASE
+) = range(37)  # fmt: skip
 
 integer, real, vector, address = inlined("integer", "real", "vector", "address")
 

@@ -117,6 +117,21 @@ def average(T, op, base, n, row, rows):
 
 
 @operation
+def pack(T, op, base, n, row, rows):
+    """Append Σ n and Σ n ℓ to the sum of the step, for the other ranks."""
+    tail = vector(T, integer(base, slots.SUM), integer(op, SIZE), 2)
+    tail[0], tail[1] = T(real(base, slots.WHOLE)), T(real(base, slots.LOSS))
+
+
+@operation
+def unpack(T, op, base, n, row, rows):
+    """Read those of all ranks."""
+    tail = vector(T, integer(base, slots.SUM), integer(op, SIZE), 2)
+    set_real(base, slots.WHOLE, float(tail[0]))
+    set_real(base, slots.LOSS, float(tail[1]))
+
+
+@operation
 def measure(T, op, base, n, row, rows):
     """Leave what the penalties add to L for this part and, to clip by it, its gradient's squared norm."""
     norm, penalty, clipped = 0.0, 0.0, integer(op, CLIP) == CLIP_NORM
