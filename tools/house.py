@@ -26,7 +26,7 @@ FLOORS = [
     ["ensemble"],
     ["files"],
     ["training"],
-    ["pages", "datasets"],
+    ["pages", "datasets", "parallel"],
     ["gradient_check"],
     ["tracing", "plotting", "showing"],
     ["estimators"],

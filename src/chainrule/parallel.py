@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
+import platform
 import sys
 import time
 from pathlib import Path
@@ -133,21 +134,22 @@ class MPI:
 
 def _machine() -> int:
     """Return a number that tells this machine from others."""
-    return int.from_bytes(hashlib.sha256(os.uname().nodename.encode()).digest()[:6], "little")
+    return int.from_bytes(hashlib.sha256(platform.node().encode()).digest()[:6], "little")
 
 
 def _runs(pid: int) -> bool:
     """Return whether a process of this machine runs; one that was killed and is still listed does not."""
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.parent.parent.joinpath("self").exists():
+    if Path("/proc/self/stat").exists():
         try:
+            stat = Path(f"/proc/{pid}/stat")
             return stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] not in "ZX"
         except OSError:
             return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    if os.name == "posix":
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
     return True

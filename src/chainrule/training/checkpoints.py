@@ -175,9 +175,11 @@ def newest(folder: str | os.PathLike[str], ranks: Ranks) -> Snapshot | None:
         if "" not in ranks.texts("intact" if snapshot else ""):
             return snapshot
     if any(everywhere):
+        own = own_folder(folder, ranks.rank, ranks.size)
+        whole = "of an epoch that every rank has saved " * (ranks.size > 1)
         raise CheckpointError(
-            f"resume: none of the {len(found)} checkpoint(s) in {own_folder(folder, ranks.rank, ranks.size)} can be read"
-            f"{' by every rank' * (ranks.size > 1)}. To start over, empty the folder."
+            f"resume: none of the {len(found)} checkpoint(s) in {own} {whole}can be read. To start over, empty the "
+            "folder."
         )
     return None
 

@@ -52,7 +52,7 @@ def measured(
     metrics: Mapping[str, Metric] | None = None,
     gather: Callable[[Any], Any] = lambda rows: rows,
 ) -> dict[str, float]:
-    """Do what :func:`evaluate` does, for the rows of all ranks: ``gather`` collects predictions, targets and weights."""
+    """Evaluate on the rows of all ranks: ``gather`` collects their predictions, targets and weights."""
     targets = network.loss.targets(t, network.output_shape[0], network.dtype)
     y = network.logits(X)
     check_lengths(y, t=targets)

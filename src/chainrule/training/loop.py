@@ -177,8 +177,9 @@ def train(
         metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
         work = Work(
             network, batches, rule, checked_state(rule, network, state), factors, terms, clip, seeds.dropout,
-            arguments.thread_counts(network, batches.batch_size, threads),
-            arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates), ranks,
+            arguments.thread_counts(network, batches.batch_size, threads, ranks),
+            arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates),
+            ranks,
         )  # fmt: skip
         penalized = any(isinstance(term, Penalty) for term in terms)
         history = History(_columns(penalized, data.held_out is not None, metrics))

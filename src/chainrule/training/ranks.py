@@ -50,9 +50,11 @@ class Ranks:
     ----------
     rank, size : int
         Which rank this is, counted from 0, and how many there are.
+    local : int
+        How many of them run on this machine.
     """
 
-    def __init__(self, reduce: Reduce | None) -> None:
+    def __init__(self, reduce: Any) -> None:
         if reduce is not None and not isinstance(reduce, Reduce):
             raise TypeError(
                 f"reduce: expected a function with the attributes rank and size, such as chainrule.parallel.MPI(), got "
@@ -60,6 +62,7 @@ class Ranks:
             )
         self.sum: Any = reduce
         self.rank, self.size = (0, 1) if reduce is None else (int(reduce.rank), int(reduce.size))
+        self.local = int(getattr(reduce, "local", 1))
         if not 0 <= self.rank < self.size:
             raise ValueError(f"reduce: expected a rank from 0 to {self.size - 1}, got {self.rank}.")
 

@@ -16,8 +16,8 @@ call, integer, real, set_integer, set_real = inlined("call", "integer", "real", 
     BASES, OPERATIONS, PHASES, COUNT, BATCH_SIZE, ROWS, PARTS, BY_ROWS, READY, ROW_BYTES, ORDERS, ALL_DRAWS, DRAW_BYTES,
     GRADS, GRAD_BYTES, SUMS, LOSSES, PENALTIES, TOTALS, RATES, ACCUMULATE, RANKS, JOB
 ) = range(23)  # fmt: skip
-# Phases: parts of the batch; shares of the parameters; once for all; whether the loss is finite; and whether that of all
-# ranks is. Flags: a barrier follows; only after the last batch of a step.
+# Phases: parts of the batch; shares of the parameters; once for all; whether the loss is finite; and whether that of
+# all ranks is. Flags: a barrier follows; only after the last batch of a step.
 OF_ROWS, OF_PARAMETERS, ONCE, CHECK, CHECK_ALL = range(5)
 WITH_BARRIER, AT_THE_END = 1, 2
 

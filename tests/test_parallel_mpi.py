@@ -1,0 +1,168 @@
+"""Real ranks: programs that mpirun starts. Skipped where mpi4py or mpirun is not installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(MPIRUN is None, reason="mpirun is not installed (pip install mpich)"),
+]
+pytest.importorskip("mpi4py", reason="mpi4py is not installed")
+
+PROGRAM = """
+import os, sys, time
+import numpy as np
+import chainrule as cr
+from chainrule.layers import BatchNorm, Dense, Dropout, ReLU, Tanh
+from chainrule.parallel import MPI
+
+ranks = MPI()
+out, what = sys.argv[1:]
+sys.stderr = open(f"{out}/error-{ranks.rank}", "w", buffering=1)
+rng = np.random.default_rng(0)
+X = rng.normal(size=(600, 6)).astype("float32")
+t = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+
+class Acts(cr.Callback):
+    def on_epoch(self, run):
+        if run.rank == 1 and run.epoch == 3:
+            if what == "kill":
+                os.kill(os.getpid(), 9)
+            if what == "leave":
+                sys.exit("I have an appointment.")
+
+plain = what.startswith("float")
+layers = [Dense(8), Tanh(), Dense(3)] if plain else [Dense(8), BatchNorm(), ReLU(), Dropout(0.2), Dense(3)]
+network = cr.Network(6, layers, "softmax_cross_entropy", seed=0, dtype=what if plain else "float32")
+rows = np.arange(600).reshape(-1, ranks.size, 60 // ranks.size)[:, ranks.rank].ravel() if plain else ranks.share(600)
+more = {} if plain else {"callbacks": [Acts(), cr.Checkpoint(f"{out}/checkpoints")], "resume": f"{out}/checkpoints"}
+x = X[rows][:, : 5 if what == "columns" and ranks.rank else 6]
+history = cr.train(
+    network, x, t[rows], epochs=5, batch_size=60 // ranks.size, shuffle=not plain, validation=None if plain else 0.1,
+    seed=0, reduce=ranks, **more,
+)
+np.save(f"{out}/{what}-{ranks.rank}-of-{ranks.size}.npy", network.values)
+print(f"rank {ranks.rank} of {ranks.size}: {history.engine}")
+"""
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Start the program with so many ranks; kill what is left of it after the test."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    running = []
+
+    def start(what, ranks, *flags):
+        environment = os.environ | {"HWLOC_COMPONENTS": "-gl", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [MPIRUN, *flags, "-n", str(ranks), sys.executable, str(program), str(tmp_path), what]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=120)
+    return output
+
+
+def values(folder, what, ranks):
+    return [np.load(folder / f"{what}-{rank}-of-{ranks}.npy") for rank in range(ranks)]
+
+
+@pytest.mark.parametrize(("dtype", "close"), [("float32", 1e-6), ("float64", 1e-12)])
+def test_one_two_and_three_ranks_learn_the_same(started, tmp_path, dtype, close):
+    for ranks in (1, 2, 3):
+        process = started(dtype, ranks)
+        assert f"rank 0 of {ranks}: compiled" in finish(process)
+        assert process.returncode == 0
+    [expected] = values(tmp_path, dtype, 1)
+    for ranks in (2, 3):
+        for theta in values(tmp_path, dtype, ranks):
+            assert np.abs(theta - expected).max() <= close
+
+
+def test_a_killed_rank_ends_the_others_with_a_sentence_and_the_job_resumes(started, tmp_path):
+    finish(started("whole", 2))
+    shutil.move(tmp_path / "checkpoints", tmp_path / "of-the-whole")
+    process = started("kill", 2, "-disable-auto-cleanup")  # MPICH's mpirun would kill the others
+    finish(process)
+    assert process.returncode != 0
+    said, limit = tmp_path / "error-0", time.monotonic() + 60
+    while "ConnectionError" not in said.read_text() and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert "ConnectionError: rank 1 of 2 has ended, so rank 0 cannot continue." in said.read_text()
+    finish(started("resumed", 2))
+    for one, other in zip(values(tmp_path, "resumed", 2), values(tmp_path, "whole", 2), strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def test_a_rank_that_leaves_ends_the_others_with_a_sentence(started, tmp_path):
+    process = started("leave", 2)
+    finish(process)
+    assert process.returncode != 0
+    assert "ConnectionError: rank 1 of 2 has ended" in (tmp_path / "error-0").read_text()
+    assert (tmp_path / "error-1").read_text().rstrip().endswith("I have an appointment.")
+
+
+def test_a_killed_rank_ends_the_job_of_the_launcher_too(started):
+    process = started("kill", 2)
+    assert "Killed (signal 9)" in finish(process)
+    assert process.returncode != 0
+
+
+def test_wrong_rows_of_one_rank_are_told_to_all(started, tmp_path):
+    process = started("columns", 3)
+    finish(process)
+    assert process.returncode != 0
+    assert "ValueError: X: expected 6 features, got 5" in (tmp_path / "error-1").read_text()
+    assert "ParallelError: rank 1 failed with ValueError: X: expected 6" in (tmp_path / "error-0").read_text()
+
+
+def test_gloo_of_pytorch_is_a_reduce_too(tmp_path):
+    """The recipe of docs/data-parallel.md, in two processes."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    page = Path(__file__).parents[1] / "docs/data-parallel.md"
+    if not page.exists():
+        pytest.skip("the documents are not here")
+    recipe = next(block for block in page.read_text().split("```")[1::2] if "torch.distributed" in block)
+    program = tmp_path / "gloo.py"
+    program.write_text(recipe.partition("\n")[2])
+    environment = os.environ | {
+        "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }  # fmt: skip
+    processes = [
+        subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         env=environment | {"RANK": str(rank)}, cwd=tmp_path)
+        for rank in range(2)
+    ]  # fmt: skip
+    try:
+        outputs = [finish(process) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert outputs[0].split()[-1] == outputs[1].split()[-1]
+
+
+def _free_port():
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
