@@ -32,6 +32,7 @@ MODULES = {
     "chainrule.training.augmentation": "Augmentation",
     "chainrule.training.rate_finder": "The learning-rate range test",
     "chainrule.training.checkpoints": "Checkpoints",
+    "chainrule.parallel": "Several processes",
     "chainrule.metrics": "Metrics",
     "chainrule.files.networks": "Model files",
     "chainrule.files.folding": "Networks for prediction",

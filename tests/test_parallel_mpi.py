@@ -98,7 +98,9 @@ def test_one_two_and_three_ranks_learn_the_same(started, tmp_path, dtype, close)
 def test_a_killed_rank_ends_the_others_with_a_sentence_and_the_job_resumes(started, tmp_path):
     finish(started("whole", 2))
     shutil.move(tmp_path / "checkpoints", tmp_path / "of-the-whole")
-    process = started("kill", 2, "-disable-auto-cleanup")  # MPICH's mpirun would kill the others
+    if "HYDRA" not in subprocess.run([MPIRUN, "--version"], capture_output=True, text=True).stdout:
+        pytest.skip("this mpirun is not MPICH's, which can leave the other ranks alone")
+    process = started("kill", 2, "-disable-auto-cleanup")
     finish(process)
     assert process.returncode != 0
     said, limit = tmp_path / "error-0", time.monotonic() + 60
