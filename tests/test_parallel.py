@@ -33,7 +33,9 @@ def network(dtype="float32", layers=None, seed=0):
 
 def dealt(rank, size, rows=ROWS, batch=BATCH):
     """Return the rows of a rank: its share of each batch, the last of which may be short."""
-    return np.concatenate([np.array_split(part, size)[rank] for part in np.split(np.arange(rows), range(batch, rows, batch))])
+    return np.concatenate(
+        [np.array_split(part, size)[rank] for part in np.split(np.arange(rows), range(batch, rows, batch))]
+    )
 
 
 def serial(dtype="float32", weight=None, rows=ROWS, **options):
@@ -51,7 +53,10 @@ def parallel(size, dtype="float32", weight=None, rows=ROWS, **options):
         net = network(dtype, layers)
         mine = dealt(reduce.rank, size, rows)
         held = np.array_split(np.arange(50), size)[reduce.rank]
-        own = {name: value(reduce.rank) if name in ("callbacks", "seed") and callable(value) else value for name, value in options.items()}
+        own = {
+            name: value(reduce.rank) if name in ("callbacks", "seed") and callable(value) else value
+            for name, value in options.items()
+        }
         history = cr.train(
             net, X[mine], T[mine], sample_weight=None if weight is None else weight[mine],
             validation=(X[held], T[held]), reduce=reduce, **own,
@@ -117,7 +122,10 @@ def test_one_rank_is_a_process_alone(engine):
 
 
 def test_metrics_are_those_of_all_validation_rows():
-    metrics = {"median": lambda t, p: float(np.median(p[:, 0] * t)), "accuracy": lambda t, p: float((p.argmax(1) == t).mean())}
+    metrics = {
+        "median": lambda t, p: float(np.median(p[:, 0] * t)),
+        "accuracy": lambda t, p: float((p.argmax(1) == t).mean()),
+    }
     _, history = serial("float64", metrics=metrics)
     for _, recorded in parallel(3, "float64", metrics=metrics):
         assert np.allclose(recorded["val_median"], history["val_median"], rtol=1e-12)

@@ -1,7 +1,10 @@
 """Real ranks: programs that mpirun starts. Skipped where mpi4py or mpirun is not installed."""
 
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -64,7 +67,9 @@ def started(tmp_path):
     def start(what, ranks, *flags):
         environment = os.environ | {"HWLOC_COMPONENTS": "-gl", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [MPIRUN, *flags, "-n", str(ranks), sys.executable, str(program), str(tmp_path), what]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
         running.append(process)
         return process
 
@@ -98,7 +103,7 @@ def test_one_two_and_three_ranks_learn_the_same(started, tmp_path, dtype, close)
 def test_a_killed_rank_ends_the_others_with_a_sentence_and_the_job_resumes(started, tmp_path):
     finish(started("whole", 2))
     shutil.move(tmp_path / "checkpoints", tmp_path / "of-the-whole")
-    if "HYDRA" not in subprocess.run([MPIRUN, "--version"], capture_output=True, text=True).stdout:
+    if "HYDRA" not in subprocess.run([MPIRUN, "--version"], capture_output=True, text=True, check=False).stdout:
         pytest.skip("this mpirun is not MPICH's, which can leave the other ranks alone")
     process = started("kill", 2, "-disable-auto-cleanup")
     finish(process)
@@ -163,8 +168,88 @@ def test_gloo_of_pytorch_is_a_reduce_too(tmp_path):
 
 
 def _free_port():
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+# ------------------------------------------------------------ chainrule train
+
+
+def run(folder, *arguments, ranks=2, flags=()):
+    """Start a command of chainrule in several processes."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    launcher = [MPIRUN, *flags, "-n", str(ranks)] if ranks > 1 else []
+    command = [*launcher, sys.executable, "-m", "chainrule.cli", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
+    )
+
+
+@pytest.fixture(scope="module")
+def customers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("customers")
+    assert "customers.csv" in finish(run(folder, "sample", "customers.csv", "--rows", 1500, ranks=1))
+    return folder
+
+
+def scores(folder):
+    return json.loads((folder / "config.json").read_text())["scores"]
+
+
+def test_mpirun_trains_a_streamed_table_in_several_processes(customers):
+    options = ("--target", "churned", "--stream", "--epochs", 6)
+    for name, ranks in (("one", 1), ("two", 2)):
+        process = run(customers, "train", "customers.csv", *options, "--out", name, ranks=ranks)
+        output = finish(process)
+        assert process.returncode == 0, output
+        assert output.count("results  ") == 1  # of rank 0
+        assert output.count("epoch 6/6") == 1
+        assert not (customers / name / "checkpoints").exists()
+    one, two = (scores(customers / name)["ROC AUC"] for name in ("one", "two"))
+    assert abs(one - two) < 0.05
+    assert "p_yes" in finish(run(customers, "predict", "two", "customers.csv", ranks=1))
+
+
+def test_a_killed_run_on_a_table_resumes(customers):
+    options = ("--target", "monthly_fee", "--stream", "--epochs", 60, "--patience", 1000)
+    assert "results" in finish(run(customers, "train", "customers.csv", *options, "--out", "whole"))
+    process = run(customers, "train", "customers.csv", *options, "--out", "killed")
+    kept = customers / "killed/checkpoints/rank-1-of-2"
+    limit = time.monotonic() + 90
+    while not any(kept.glob("checkpoint-00000[2-9].safetensors")) and process.poll() is None:
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*") if _is_rank(path, customers)]
+    os.kill(max(pids), signal.SIGKILL)
+    assert "signal 9" in finish(process)
+    output = finish(run(customers, "train", "customers.csv", "--resume", "killed"))
+    assert "results" in output, output
+    one, other = (finish(run(customers, "predict", name, "customers.csv", ranks=1)) for name in ("whole", "killed"))
+    assert one == other
+
+
+def _is_rank(process, folder):
+    """Return whether a process is a rank of the run that works in a folder."""
+    try:
+        command, where = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
+    except OSError:
+        return False
+    return b"chainrule.cli" in command and b"mpirun" not in command and b"hydra" not in command and where == folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "customers.csv", "--target", "churned"), "an ensemble is trained in one process: add --fast or --stream"),
+        (("train", "digits"), "mpirun: a data set is trained in one process"),
+        (("train", "nothing.csv", "--target", "x", "--fast"), "nothing.csv"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_cannot_be_trained_in_several_processes_is_said(customers, arguments, message):
+    process = run(customers, *arguments)
+    output = finish(process)
+    assert process.returncode != 0
+    assert message in output
+    assert "Traceback" not in output

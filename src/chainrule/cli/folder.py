@@ -68,7 +68,7 @@ def _prepared(path: Path, made: list[Path], *, numbered: bool, overwrite: bool) 
 def _worthless(entry: Path) -> bool:
     """Return whether an entry is what remains of a run that was killed before its first checkpoint."""
     if entry.name == CHECKPOINTS and entry.is_dir():
-        return not any(entry.glob("checkpoint-*"))
+        return not any(entry.rglob("checkpoint-*"))
     return entry.name.startswith(START) and entry.name.endswith(END)
 
 

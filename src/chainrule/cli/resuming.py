@@ -64,9 +64,9 @@ def place(folder: Path) -> Path:
     return refuse_link(folder / CHECKPOINTS)
 
 
-def checkpoint(folder: Path) -> Checkpoint:
-    """Return the callback that writes checkpoints."""
-    return Checkpoint(place(folder), every=EVERY)
+def checkpoint(folder: Path, *, timed: bool = True) -> Checkpoint:
+    """Return the callback that writes checkpoints, some seconds apart or after every epoch."""
+    return Checkpoint(place(folder), every=EVERY if timed else 1)
 
 
 @contextlib.contextmanager
@@ -209,9 +209,10 @@ def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
 def remove(folder: Path) -> None:
     """Remove the plan and the checkpoints, but no other file."""
     checkpoints = place(folder)
-    remove_parts(checkpoints)
-    for pattern in ("checkpoint-*.safetensors", ENSEMBLE, PLAN):
-        for path in checkpoints.glob(pattern):
-            path.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        checkpoints.rmdir()
+    for place_of in (*checkpoints.glob("rank-*-of-*"), checkpoints):
+        remove_parts(place_of)
+        for pattern in ("checkpoint-*.safetensors", ENSEMBLE, PLAN):
+            for path in place_of.glob(pattern):
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            place_of.rmdir()

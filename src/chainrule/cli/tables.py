@@ -31,6 +31,7 @@ from chainrule.tables.streaming.opening import memory, needs_streaming
 from chainrule.tables.streaming.progress import Printer
 from chainrule.tables.streaming.scratch import amount
 from chainrule.training.callbacks import Callback, Progress
+from chainrule.training.ranks import Reduce
 
 PART = 0.3  # of the free memory, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
@@ -48,6 +49,8 @@ WORDS = {
     r"^threshold: ": "--threshold: ",
     r"gradient_clip=": "--clip-norm ",
     r"learning_rate_init": "--learning-rate",
+    "^reduce: an ensemble is trained in one process: give fast=True or stream=True": "an ensemble is trained in one "
+    "process: add --fast or --stream",
 }
 """Messages of the estimators, reworded: the options in place of their parameters."""
 
@@ -67,14 +70,17 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 
-def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
-    """Train by the plan, or resume the run in the folder, and save and print the results."""
-    quiet = options.quiet
+def run(plan: Plan, folder: Path, options: TrainOptions, reduce: Reduce | None = None) -> None:
+    """Train by the plan, or resume the run in the folder, and save and print the results; of several ranks, rank 0."""
+    rank = 0 if reduce is None else reduce.rank
+    quiet = options.quiet or rank > 0
     why = "" if options.stream else _too_large(plan.source)
     if why and not quiet:
         tell(why)
     with reworded(WORDS):
-        trained = _trained(plan, folder, streamed=bool(options.stream or why), quiet=quiet)
+        trained = _trained(plan, folder, streamed=bool(options.stream or why), quiet=quiet, reduce=reduce)
+    if rank:
+        return
     interrupted = trained.history.stopped.startswith("interrupted")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose the result
         trained.command = plan.command
@@ -124,16 +130,16 @@ def script(plan: Plan, options: TrainOptions) -> str:
     return tables.script(plan.source, target, parameters=parameters, command=plan.command, **table)
 
 
-def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Trained:
+def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: Reduce | None) -> Trained:
     parameters, table = _arguments(plan)
     kept = plan.source != "-"  # standard input cannot be read again
     single = tables.Options(parameters=parameters, stream=streamed, **table).single
     said: set[str] = set()
-    callbacks: list[Callback] = [resuming.checkpoint(folder)] if single and kept else []
+    callbacks: list[Callback] = [resuming.checkpoint(folder, timed=reduce is None)] if single and kept else []
     callbacks += [Progress(every=1 if streamed else 5)] if single and not quiet else []
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        if kept:
+        if kept and (reduce is None or reduce.rank == 0):
             resuming.keep(folder, plan)
         if not quiet:
             said.update(notes)
@@ -143,7 +149,7 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Traine
         trained = tables.train(
             plan.source, plan.options["target"], parameters=parameters, stream=streamed,
             callbacks=callbacks, resume=resuming.place(folder) if kept else None, started=started,
-            show=None if quiet else Printer(sys.stdout), **table,
+            show=None if quiet else Printer(sys.stdout), reduce=reduce, **table,
         )  # fmt: skip
     for note in [] if quiet else trained.notes:
         if note not in said:  # before training

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.extras import require
-from chainrule.cli import json_output, resuming
+from chainrule.cli import json_output, ranks, resuming
 from chainrule.cli.data import IMAGES
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import run_folder
@@ -62,10 +62,14 @@ def train(
         for package in ("sklearn", "matplotlib"):
             require(package, "cli")
         from chainrule.cli import data_sets as kind  # noqa: PLC0415  (start-up time)
+    reduce = ranks.started()
+    more = {} if reduce is None else {"reduce": reduce}
+    if reduce is not None and not hasattr(kind, "found"):
+        raise ValueError("mpirun: a data set is trained in one process; a table can be trained in several.")
     if options.resume is not None and there is not None:
         plan = resuming.continued(options.resume, there, dataset, options)
         with compiling(quiet=options.quiet):
-            kind.run(plan, options.resume, options)
+            kind.run(plan, options.resume, options, **more)
         return
     plan = kind.begin(source, options)
     if options.print_python:
@@ -75,9 +79,10 @@ def train(
         return
     place = plan.arguments["folder"] if plan.source == IMAGES else plan.source
     folders = run_folder(stem(place), options.out, overwrite=options.overwrite)
-    with compiling(quiet=options.quiet), folders as folder:
-        resuming.remove(folder)  # with --overwrite: what another run left
-        kind.run(plan, folder, options)
+    with compiling(quiet=options.quiet), ranks.of_rank_0(folders, reduce) as folder:
+        if reduce is None or reduce.rank == 0:
+            resuming.remove(folder)  # with --overwrite: what another run left
+        kind.run(plan, folder, options, **more)
 
 
 def _is_table(source: str) -> bool:

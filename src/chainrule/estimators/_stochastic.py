@@ -85,6 +85,7 @@ def fit_stochastic(
                     *([Progress()] if e.progress else []),
                     *(e.callbacks or []),
                 ],
+                reduce=e._reduce,
                 resume=e.resume,
                 seed=int(random_state.randint(2**31 - 1)) + record.t_ if random else 0,  # a new one per partial_fit
             )

@@ -43,6 +43,7 @@ from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
+from chainrule.training.ranks import Reduce
 
 KEPT = (np.float64, np.float32, np.uint8)  # X keeps these dtypes; others become float64, as in scikit-learn
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
@@ -93,6 +94,8 @@ class BaseMLP(BaseEstimator, ABC):
         "layers": [list, tuple, None],
         "input_shape": [list, tuple, Interval(Integral, 1, None, closed="left"), None],
     }
+
+    _reduce: Reduce | None = None  # while a table is fitted in several processes
 
     # ------------------------------------------------------------ implemented by subclasses
 

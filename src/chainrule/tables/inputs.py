@@ -28,7 +28,12 @@ __all__ = ["fitted_rows", "prepared"]
 
 
 def prepared(
-    prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None, dtype: Any = np.float32
+    prepare: Any,
+    loaded: Loaded,
+    seed: int,
+    show: Callable[[State], Any] | None = None,
+    dtype: Any = np.float32,
+    share: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
     """Fit a preparation, and return the inputs of the training and validation rows.
 
@@ -45,6 +50,8 @@ def prepared(
     show : function of State, optional
     dtype : dtype
         Of the inputs: float32 for a network, float64 for an ensemble, which scales them itself.
+    share : pair of int arrays, optional
+        Which of the training rows and which of the validation rows to return; all by default.
     """
     frame, columns, y, rows = loaded.frame, loaded.schema.used, loaded.y, loaded.train
     places = fitted_rows(columns, len(rows), seed)
@@ -52,12 +59,16 @@ def prepared(
         warnings.simplefilter("ignore")  # the schema has what the transformers warn about
         known = rows[places]
         X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=dtype)
-        used = np.concatenate([rows, loaded.validation])
+        mine, mine_val = (np.arange(len(of)) for of in (rows, loaded.validation)) if share is None else share
+        used = np.concatenate([rows[mine], loaded.validation[mine_val]])
+        if share is not None:
+            _, here, places = np.intersect1d(places, mine, assume_unique=True, return_indices=True)
+            X = X[here]
         if not isinstance(frame, OnDisk):
             inputs = np.empty((len(used), X.shape[1]), dtype)
             inputs[places] = X
             _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
-            return inputs[: len(rows)], inputs[len(rows) :]
+            return inputs[: len(mine)], inputs[len(mine) :]
         matrix = DiskMatrix(len(used), X.shape[1])
         meter = Meter(show, "preparing", frame.total, matrix.size)
         meter.note = f"at most {amount(matrix.size)} of disk"
@@ -66,7 +77,7 @@ def prepared(
         del X
         _put_others(prepare, frame, columns, used, places, matrix.put, meter)
     inputs = matrix.array()
-    return inputs[: len(rows)], inputs[len(rows) :]
+    return inputs[: len(mine)], inputs[len(mine) :]
 
 
 def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:

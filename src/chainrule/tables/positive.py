@@ -16,8 +16,9 @@ from chainrule._internal.typing import Array
 from chainrule.estimators import MLPRegressor
 from chainrule.estimators.tabular_regressor import is_skewed
 from chainrule.training.loop import DivergenceError
+from chainrule.training.ranks import Ranks
 
-__all__ = ["PositiveTarget", "choose", "is_skewed"]
+__all__ = ["PositiveTarget", "agreed", "choose", "is_skewed"]
 
 BEYOND = 10.0  # times the largest target: the largest prediction with a logarithm
 TRIED, EPOCHS = 10_000, 20  # rows and epochs to try both ways
@@ -102,6 +103,13 @@ def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[st
         f"short training run: {min(log, plain):.4g}, otherwise {max(log, plain):.4g})."
     )
     return PositiveTarget(log=better), (said,)
+
+
+def agreed(scaler: Any, ranks: Ranks) -> Any:
+    """Return the unfitted transformer that rank 0 has chosen from its rows."""
+    kinds = [StandardScaler(), PositiveTarget(), PositiveTarget(log=True)]
+    mine = next(i for i, kind in enumerate(kinds) if repr(kind) == repr(scaler))
+    return kinds[int(ranks.gather(np.array([mine]))[0])]
 
 
 def _error(X: Array, y: Array, X_val: Array, y_val: Array, scaler: PositiveTarget, arguments: dict[str, Any]) -> float:

@@ -19,6 +19,7 @@ from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import distribution
 from chainrule.training.callbacks import Callback
+from chainrule.training.ranks import Ranks, Reduce
 
 __all__ = ["train"]
 
@@ -31,6 +32,7 @@ def train(
     resume: str | os.PathLike[str] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
     show: Callable[[Any], Any] | None = None,
+    reduce: Reduce | None = None,
     **options: Any,
 ) -> Trained:
     """Train networks on a table, and compare them with models without a network on held-out rows.
@@ -55,6 +57,9 @@ def train(
     show : function, optional
         Called with the progress of training an ensemble, and of preparing a streamed table. Its argument prints as a
         line; :class:`~chainrule.tables.streaming.Printer` prints it.
+    reduce : Reduce, optional
+        Train a single network in several processes, such as ``chainrule.parallel.MPI()``. Each process reads the table,
+        and prepares and learns its share of the rows. Only rank 0 has scores of the held-out rows.
     **options
         ``drop=["id"]``, ``test=0.3``, ``seed=1`` and so on: the fields of :class:`~chainrule.tables.Options`.
 
@@ -77,7 +82,7 @@ def train(
     True
     """
     began = time.perf_counter()
-    given = Options(**options)
+    given, ranks = Options(**options), Ranks(reduce)
     loaded = given.load(source, target)
     schema, y = loaded.schema, loaded.y
     if callbacks and not given.single:
@@ -87,9 +92,12 @@ def train(
         if started is not None:
             started(schema, loaded.split, (*loaded.notes, *notes, *loaded.warnings))
 
-    fitted = fit(given, loaded, callbacks=callbacks, resume=resume, show=show, started=start)
+    fitted = fit(given, loaded, callbacks=callbacks, resume=resume, show=show, started=start, reduce=reduce)
     rest = np.concatenate([loaded.train, loaded.validation])
-    if given.folds is None or fitted.history.stopped.startswith("interrupted"):
+    if ranks.rank:
+        none = loaded.test[:0]
+        of = evaluate(fitted.pipeline, schema, none, none, y[:0], given.seed)
+    elif given.folds is None or fitted.history.stopped.startswith("interrupted"):
         of = evaluate(
             fitted.pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed, loaded.weights(rest)
         )

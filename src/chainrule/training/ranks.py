@@ -139,6 +139,11 @@ class Ranks:
             self.sum(sums)
             statistics[:] = sums[:-1] / sums[-1]
 
+    def deal(self, rows: int, classes: Array | None = None) -> Array:
+        """Return the numbers of this rank's rows: equally many for each, and of each class, if these are given."""
+        order = np.arange(rows) if classes is None else np.argsort(classes, kind="stable")
+        return np.sort(order[self.rank : rows // self.size * self.size : self.size])
+
     def own(self, seed: np.random.SeedSequence) -> np.random.SeedSequence:
         """Return this rank's stream of a seed; that of rank 0 is the seed's own."""
         if self.rank == 0:
