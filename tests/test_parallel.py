@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from ranks import Threads
 
 import chainrule as cr
 from chainrule import optimizers
@@ -14,8 +13,9 @@ from chainrule.layers import BatchNorm, Dense, Dropout, ReLU, Tanh
 from chainrule.optimizers import Optimizer
 from chainrule.parallel import ParallelError
 from chainrule.penalties import L1, L2, MaxNorm
-from chainrule.training import Callback, CheckpointError, ClipNorm, ClipValue
+from chainrule.training import Callback, CheckpointError, ClipNorm, ClipValue, lifecycle
 from chainrule.training.ranks import Ranks
+from ranks import Threads
 
 OPTIMIZERS = public_classes(optimizers, Optimizer)  # by name
 rng = np.random.default_rng(0)
@@ -253,8 +253,6 @@ def test_what_differs_between_ranks_is_named_on_each(change, message):
 
 
 def test_another_version_on_a_rank_is_named(monkeypatch):
-    from chainrule.training import lifecycle
-
     real = lifecycle.facts
     monkeypatch.setattr(
         "chainrule.training.loop.facts",

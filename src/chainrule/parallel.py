@@ -33,7 +33,7 @@ class MPI:
     Parameters
     ----------
     comm : mpi4py communicator, optional
-        ``COMM_WORLD`` by default. A duplicate of it is used, so messages of your own do not interfere.
+        ``COMM_WORLD`` by default. A duplicate of it is used, so your messages do not interfere.
 
     Attributes
     ----------

@@ -67,7 +67,7 @@ def start(
 
 
 def facts(steps: Steps, callbacks: Sequence[Callback], data: Sequence[Any], seed: Any) -> dict[str, str]:
-    """Return what must be the same on every rank, by name."""
+    """Return the facts that must be equal on every rank, by name."""
     work, run = steps.work, steps.run
     return {
         "chainrule": __version__,

@@ -1,7 +1,7 @@
-"""Data-parallel training: what the processes that train one network together exchange.
+"""Data-parallel training: the exchange between the processes that train one network together.
 
-Each process, or rank, has rows of its own and the same network. Everything goes through one function of the caller's,
-which sums a vector over the ranks: the gradients of a step, and by slots of a sum, all that the ranks must agree on.
+Each process, or rank, has some of the rows and a copy of the network. One function sums a vector over the ranks. It
+adds up their gradients; with a part of the vector for each rank, it also tells all ranks the texts and rows of each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HINTS = {
     "chainrule": "Install the same version for every rank.",
     "batches": "Give every rank the same number of rows, or as many as make the same number of batches.",
     "parameters": "Create the network with the same seed on every rank.",
-    "seed": "Pass the same seed on every rank: each derives streams of its own from it.",
+    "seed": "Pass the same seed on every rank: its streams differ between the ranks all the same.",
     "engine": "Install the same packages for every rank.",
 }
 
@@ -34,7 +34,16 @@ class ParallelError(RuntimeError):
 
 @runtime_checkable
 class Reduce(Protocol):
-    """Interface of ``reduce=``: the rank of this process, the number of ranks, and a sum over all of them."""
+    """Interface of ``reduce=``: the rank of this process, the number of ranks, and a sum over all of them.
+
+    >>> class Alone:
+    ...     rank, size = 0, 1
+    ...
+    ...     def __call__(self, vector):
+    ...         pass
+    >>> isinstance(Alone(), Reduce)
+    True
+    """
 
     rank: int
     size: int
