@@ -76,6 +76,15 @@ def test_options_for_a_network_are_fixed(monkeypatch):
     assert settings["patience"] == 7
 
 
+def test_the_metric_chooses():
+    assert "search     maximizes the F1 score over" in tune("--epochs", 1, "--metric", "f1").stdout
+    settings = json.loads(Path("runs/t-tune/config.json").read_text(encoding="utf-8"))
+    assert settings["settings"]["chosen_by"] == "F1 score"
+    assert "the network was chosen by the F1 score, in a search." in settings["notes"]
+    assert "is a study with another metric" in tune("--epochs", 1, status=2).stderr
+    assert "--metric: the target is a class: expected one of accuracy" in tune("--metric", "mae", status=2).stderr
+
+
 def test_the_table_is_read_as_asked():
     assert "2 folds of 48 rows" in tune("--delimiter", ";", "--decimal", ",", "--epochs", 1).stdout
     assert "3 fields under a first line of one" in tune("--delimiter", ",", status=2).stderr
