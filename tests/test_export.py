@@ -56,9 +56,13 @@ from chainrule.tables.serving.steps import (
 )  # fmt: skip
 from variants import gives
 
-LANGUAGES = ["c", "mjs", "py"]
-RUN = {"c": comparing.run_c, "mjs": comparing.run_js, "py": comparing.run_numpy}
-TOOLS = {"c": "gcc", "mjs": "node", "py": sys.executable}
+LANGUAGES = ["gcc", "clang", "mjs", "py"]
+COMPILERS = ["gcc", "clang"]
+RUN = {
+    **{name: functools.partial(comparing.run_c, compiler=name) for name in COMPILERS},
+    "mjs": comparing.run_js, "py": comparing.run_numpy,
+}  # fmt: skip
+TOOLS = {**dict(zip(COMPILERS, COMPILERS, strict=True)), "mjs": "node", "py": sys.executable}
 ROWS = 40
 
 
@@ -207,8 +211,8 @@ def run_all(cases, folder):
             continue
         files = []
         for i, (name, (_, rows)) in enumerate(cases.items()):
-            path = folder / f"m{i}.{language}"
-            saving.write(saving.texts(programs[name], path), "", overwrite=False)
+            path = folder / f"m{i}.{'c' if language in COMPILERS else language}"
+            saving.write(saving.texts(programs[name], path), "", overwrite=True)
             files.append(Case(path, programs[name], rows))
         found[language] = dict(zip(cases, RUN[language](files), strict=True))
     return found
@@ -464,8 +468,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("compiler", "flags"), [("gcc", SANITIZERS), ("clang", ())])
-def test_c_reads_and_writes_nothing_else_and_other_compilers_take_it(compiler, flags, tmp_path):
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_c_reads_and_writes_nothing_else(compiler, tmp_path):
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
     made = handmade()
@@ -484,7 +488,7 @@ def test_c_reads_and_writes_nothing_else_and_other_compilers_take_it(compiler, f
         saving.write(saving.texts(program, path), "", overwrite=False)
         files.append(Case(path, program, rows))
         expected.append(comparing.expected(model, program, rows))
-    found = comparing.run_c(files, compiler, flags)
+    found = comparing.run_c(files, compiler, SANITIZERS)
     assert len(found) == len(files)
     for (y, _), (ours, _) in zip(found, expected, strict=True):
         good = len(ours) - 3 * (len(ours) > 150)
@@ -599,7 +603,8 @@ def test_values_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
     assert done.stdout.splitlines() == said
 
 
-def test_dates_that_c_reads(tmp_path):
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_dates_that_c_reads(compiler, tmp_path):
     program = build.program(handmade()["regression ()"][0])
     saving.write(saving.texts(program, tmp_path / "m.c"), "", overwrite=False)
     good = [
@@ -614,10 +619,10 @@ def test_dates_that_c_reads(tmp_path):
     bad = ["", "2024", "2024-13-01", "2023-02-29", "2024-04-31", "2024-00-10", "2024-01-00", "24-01-01", "2024-01-01x",
            "2024-01-01 25:00", "2024-01-01 1:00", "2024-01-01Z", "x", "2024-1-1", "2024-01-01 10:61"]  # fmt: skip
     lines = "".join(f'printf("%.17g\\n", m_date({c_text.string(text)}));' for text in [*good, *bad])
-    (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}')
-    if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed")
-    subprocess.run(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+    (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}\n')
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    subprocess.run([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
     said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
     epoch = np.datetime64("1970-01-01T00:00:00")
     wanted = [(np.datetime64(text.replace(" ", "T"), "ms") - epoch) / np.timedelta64(1, "s") for text in good]
@@ -814,10 +819,10 @@ def test_code_in_the_documentation(customers, tmp_path):
     (in_c,), (in_js,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("c", "js"))
     row = {"age": 41, "plan": "pro", "since": "2024-05-03"}
     label, p = model.predict([row])[0], model.predict_proba([row])[0]
-    if shutil.which("gcc"):
-        saving.save(model, tmp_path / "sales.c")
+    for compiler in filter(shutil.which, COMPILERS):
+        saving.save(model, tmp_path / "sales.c", overwrite=True)
         (tmp_path / "main.c").write_text(in_c)
-        subprocess.run(["gcc", *comparing.FLAGS, "main.c", "sales.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+        subprocess.run([compiler, *comparing.FLAGS, "main.c", "sales.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
         said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
         assert said == f"{label}: {p.max():.3f}\n"
     if shutil.which("node"):

@@ -1,6 +1,7 @@
 """For random tables, all that predict give the same answers: the pipeline, NumPy, ONNX, C, JavaScript and the script."""
 
 import datetime as dt
+import functools
 import json
 import math
 import re
@@ -29,6 +30,7 @@ from chainrule.tables.schema import TASKS
 from chainrule.tables.serving.steps import STEPS
 
 TABLES, ROWS = 60, 90
+COMPILERS = ("gcc", "clang")
 FEW = (0, 5, 19, 30)  # of each task
 FLOOR = 45  # tables that ONNX takes
 START = dt.date(2015, 1, 1)
@@ -300,11 +302,11 @@ def by_code(runs, folder):
             saving.write(saving.texts(run.program, path), "", overwrite=False)
             of.append(Case(path, run.program, rows))
     found = {}
-    if shutil.which("gcc"):
+    for compiler in filter(shutil.which, COMPILERS):
         with ThreadPoolExecutor(2) as pool:  # of compilers
-            halves = pool.map(lambda half: comparing.run_c(half) if half else [], (cases["c"][::2], cases["c"][1::2]))
-        given = [Answers(*result) for pair in zip_longest(*halves) for result in pair if result]
-        found["C"] = given
+            run = functools.partial(comparing.run_c, compiler=compiler)
+            halves = pool.map(lambda half, run=run: run(half) if half else [], (cases["c"][::2], cases["c"][1::2]))
+        found[compiler] = [Answers(*result) for pair in zip_longest(*halves) for result in pair if result]
     if shutil.which("node"):
         found["JavaScript"] = [Answers(y, labels) for y, labels in comparing.run_js(cases["mjs"])]
     found["script"] = [Answers(y, labels) for y, labels in comparing.run_numpy(cases["py"])]
@@ -387,7 +389,7 @@ def test_sixty_tables(every):
     assert told == []
     assert counts["NumPy"] == counts["script"] == TABLES
     assert counts["ONNX"] == TABLES - sum(bool(run.refused) for run in runs) >= FLOOR
-    for name, tool in (("C", "gcc"), ("JavaScript", "node")):
+    for name, tool in (*zip(COMPILERS, COMPILERS, strict=True), ("JavaScript", "node")):
         assert counts.get(name) == (TABLES if shutil.which(tool) else None)
 
 
@@ -472,9 +474,9 @@ def test_intervals_in_code(every, positive, tmp_path):
             np.testing.assert_allclose(made, ends, rtol=0, atol=1e-5 * scale)
         assert last == [refused] * len(rows)
     saving.save(run.model, tmp_path / "m.c")
-    if shutil.which("gcc"):
+    for compiler in filter(shutil.which, COMPILERS):
         (tmp_path / "main.c").write_text(IN_C)
-        ran(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], tmp_path)
+        ran([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], tmp_path)
         y = run.model.predict(run.rows)
         given = "".join(f"{value!r} {share}\n" for share in (*coverages, 0.999, 0.0) for value in y.tolist())
         made = np.array([line.split() for line in ran(["./main"], tmp_path, given).splitlines()], float)
