@@ -516,11 +516,11 @@ def tried(predict, rows):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_what_the_table_takes_the_code_takes(every, tmp_path):
     """Values of other types than in training, for a column of each sort: the same predictions where there is one.
 
     The code takes more: dates in seconds and in ISO format. Texts with a unit are the exception: it takes plain numbers.
+    C is given texts.
     """
     runs, _ = every
     tested, compared_values = set(), 0
@@ -535,12 +535,17 @@ def test_what_the_table_takes_the_code_takes(every, tmp_path):
         predict = run.model.predict if run.saved.schema.task == "regression" else run.model.predict_proba
         ours = tried(predict, [run.rows.row(0, named=True) | change for change in changes])
         rows = [typed(run)[0] | change for change in changes]
-        for suffix in ("py", "mjs"):
+        for suffix in ("py", "mjs", "c"):
             saving.save(run.model, tmp_path / f"m.{suffix}", overwrite=True)
         script = tried(runpy.run_path(str(tmp_path / "m.py"))["outputs"], [[row] for row in rows])
         given = json.dumps(rows).replace("Infinity", "1e999").replace("NaN", "null")
-        module = json.loads(ran(["node", "--input-type=module", "--eval", IN_NODE], tmp_path, given))
-        for change, y, *others in zip(changes, ours, script, module, strict=True):
+        found = [script]
+        if shutil.which("node"):
+            found.append(json.loads(ran(["node", "--input-type=module", "--eval", IN_NODE], tmp_path, given)))
+        if shutil.which("gcc"):
+            ((made, _),) = comparing.run_c([Case(tmp_path / "m.c", run.program, rows)], "gcc")
+            found.append([None if np.isnan(y).any() else y for y in made])
+        for change, y, *others in zip(changes, ours, *found, strict=True):
             ((name, value),) = change.items()
             if y is None or (isinstance(value, str) and not is_plain(used[name].notation) and value != ""):
                 continue
