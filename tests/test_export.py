@@ -23,7 +23,7 @@ from chainrule.ensemble import Ensemble, Unit
 from chainrule.export import build, c, c_text, comparing, javascript, numpy_script, saving
 from chainrule.export.comparing import Case
 from chainrule.export.program import Input
-from chainrule.files.fitted import Labels
+from chainrule.files.fitted import Labels, thresholds
 from chainrule.files.serving import Classifier, Regressor
 from chainrule.layers import (
     BatchNorm,
@@ -124,8 +124,9 @@ def member(inputs, outputs, loss, seed):
     return drawn(cr.Network(inputs, [Dense(8), cr.layers.SiLU(), Dense(outputs)], loss, seed=seed), seed)
 
 
-def labels(names, target="multiclass"):
-    return Labels(np.array(names), target)
+def labels(names, target="multiclass", threshold=None):
+    limits = thresholds(threshold, len(names), multilabel=target == "multilabel-indicator")
+    return Labels(np.array(names), target, thresholds=limits)
 
 
 def odd(X, seed=0):
@@ -152,6 +153,15 @@ def estimators():
     found = {
         "three classes": (Classifier([member(5, 3, softmax, 0)], labels(["a", "b", "c"])), x),
         "two classes": (Classifier([member(5, 1, sigmoid, 0)], labels([7, -3], "binary")), x),
+        "a threshold": (Classifier([member(5, 1, sigmoid, 0)], labels([7, -3], "binary", 0.1)), x),
+        "three thresholds": (
+            Classifier([member(5, 3, softmax, 0)], labels(["a", "b", "c"], threshold=[0.1, 0.2, 0.7])),
+            x,
+        ),
+        "thresholds of labels": (
+            Classifier([member(5, 3, sigmoid, 0)], labels([0, 1, 2], "multilabel-indicator", [0.1, 0.5, 0.9])),
+            x,
+        ),
         "softmax of two": (Classifier([member(5, 2, softmax, 0)], labels([False, True], "binary")), x),
         "one class": (Classifier([member(5, 1, sigmoid, 0)], labels(["only"], "binary")), x),
         "labels": (Classifier([member(5, 3, sigmoid, 0)], labels([0, 1, 2], "multilabel-indicator")), x),

@@ -550,6 +550,40 @@ def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path
         tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
 
 
+@pytest.mark.parametrize(("given", "metric", "chosen_by"), [
+    ({"threshold": "auto"}, "f1", "F1 score"), ({"threshold": "auto", "metric": "auc"}, "f1", "ROC AUC"),
+    ({"metric": "balanced-accuracy"}, "balanced_accuracy", "balanced accuracy"), ({"threshold": "cost:9:1"}, None, "log loss"),
+])  # fmt: skip
+def test_the_threshold_of_the_last_fit_is_best_out_of_fold(given, metric, chosen_by, fitted):
+    tuned = tune(frame(), "target", trials=2, folds=2, parameters=SHORT, **given)
+    found = fitted[0][1]["threshold"]
+    assert tuned.measure == chosen_by
+    assert any("thresholds have the best" in note for note in tuned.trained.notes) == (metric is not None)
+    if metric is None:
+        assert found == pytest.approx(0.1)
+        return
+    _, of = tuning.prepare(frame(), "target", 2, Options(parameters=SHORT), **{"metric": None, **given})
+    folds = []
+    of.evaluate(tuned.best, silent, lambda number, classes, p: folds.append((of.folds[number][1], p.ravel())))
+    rows, p = map(np.concatenate, zip(*folds, strict=True))
+    y = of.y[rows] == "yes"
+    score = {"f1": f1_score, "balanced_accuracy": balanced_accuracy_score}[metric]
+    assert 0 < found < 1
+    assert score(y, p > found) == pytest.approx(max(score(y, p >= at) for at in p))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_thresholds_of_several_classes_or_labels(task):
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    rng = np.random.default_rng(0)
+    y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
+    of = dataclasses.replace(of, y=y, task=task, metric="f1", thresholds="f1", _prepared={})
+    found = of.best_thresholds(of.default)
+    assert found.shape == (3,)
+    assert ((found > 0) & (found < 1)).all()
+    assert task == "multilabel" or found.sum() == pytest.approx(1)
+
+
 def test_what_chose_the_network_is_said(tmp_path, fitted):
     tuned = tune(frame(), "target", trials=3, folds=2, metric="auc", parameters=SHORT)
     assert (tuned.measure, tuned.larger) == ("ROC AUC", True)
@@ -599,6 +633,8 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
         ({"trials": 1, "drop": ["z"]}, "no input column 'z'"),
         ({"trials": 1, "metric": "mae"}, "metric: the target is a class: expected one of accuracy, .*, got 'mae'"),
         ({"trials": 1, "metric": "aux"}, "unknown metric 'aux'"),
+        ({"trials": 1, "threshold": 1.5}, "threshold: expected a number between 0 and 1, .*, got 1.5"),
+        ({"trials": 1, "threshold": 0.3, "metric": "f1"}, "threshold: the metric 'f1' chooses thresholds: omit one of"),
         ({"trials": 1, "source": "-"}, "standard input can be read only once: give a file"),
     ],
 )

@@ -41,7 +41,7 @@ def tune(
     """
     for name, why in NOT_TUNED.items():
         options.refuse((name,), why)
-    own = ("trials", "minutes", "folds", "n_jobs", "metric")  # tuning.tune checks these
+    own = ("trials", "minutes", "folds", "n_jobs", "metric", "threshold")  # tuning.tune checks these
     given = {name: value for name, value in options.given().items() if name not in own}
     check_bounds("tune", given)
     if options.target is None:
@@ -56,14 +56,14 @@ def tune(
 
     folder = options.out if options.out is not None else Path("runs", f"{stem(file)}-tune")
     start = time.monotonic()
-    larger = direction((options.metric or "loss").replace("-", "_")) == "max"
+    larger = direction((options.metric or ("f1" if options.threshold == "auto" else "loss")).replace("-", "_")) == "max"
     try:
         with warnings_at_the_end(), reworded(WORDS), ExitStack() as stack:
             tuned = tuning.tune(
                 file, options.target, trials=options.trials, minutes=options.minutes, folds=options.folds,
                 jobs=options.n_jobs, out=folder, on_message=None if options.quiet else tell,
                 on_trial=None if options.quiet else search(stack, options.trials, options.minutes, larger=larger),
-                metric=options.metric, parameters=of_network(given), **of_table(given),
+                metric=options.metric, threshold=options.threshold, parameters=of_network(given), **of_table(given),
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped. Finished trials are saved in {folder}; rerun the same command to resume.")
@@ -73,8 +73,8 @@ def tune(
     tuning.save(tuned, folder)
     json_output.record(
         **found(tuned.trained), folder=folder, best=tuned.best, measure=tuned.measure,
-        larger_is_better=tuned.larger, value=tuned.value,
-        default_value=tuned.default_value, report=folder / "report.html",
+        larger_is_better=tuned.larger, threshold=tuned.trained.settings["parameters"].get("threshold"),
+        value=tuned.value, default_value=tuned.default_value, report=folder / "report.html",
         trials=[{"number": t.number, "state": t.state, "value": t.value, "seconds": t.seconds, "point": t.point}
                 for t in tuned.trials],
     )  # fmt: skip

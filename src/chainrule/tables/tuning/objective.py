@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.estimators._decisions import best_thresholds
 from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
@@ -63,6 +64,8 @@ class Problem:
     weight : array (rows,), optional
     metric : str, optional
         A metric of ``train``, to choose by; the log loss by default, and the RMSE of numbers.
+    thresholds : str, optional
+        The metric whose best thresholds the network gets that is fitted at the end.
     """
 
     frame: pl.DataFrame
@@ -75,6 +78,7 @@ class Problem:
     folds: list[tuple[Array, Array]]
     weight: Array | None = None
     metric: str | None = None
+    thresholds: str | None = None
     _prepared: dict[int, Fold] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +90,12 @@ class Problem:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}  # each process prepares its own folds
 
-    def evaluate(self, point: dict[str, Any], report: Report) -> Outcome:
+    def evaluate(
+        self, point: dict[str, Any], report: Report, keep: Callable[[int, Array, Array], None] | None = None
+    ) -> Outcome:
         """Train on every fold at a point in the space, and report each epoch as step ``fold * epochs + epoch``.
+
+        ``keep`` takes each fold's number, classes and outputs for its validation rows.
 
         Raises
         ------
@@ -121,7 +129,27 @@ class Problem:
                 raise ValueError("training diverged")
             values.append(watch.value)
             epochs.append(watch.best_epoch)
+            if keep is not None:
+                keep(number, classes, watch.p)
         return Outcome(values, epochs, time.perf_counter() - start)
+
+    def best_thresholds(self, point: dict[str, Any]) -> Array:
+        """Return the thresholds of classes or labels that are best for rows that a network was not trained on."""
+        known, found = np.unique(self.y), []
+
+        def keep(number: int, classes: Array, p: Array) -> None:
+            rows = self.folds[number][1]
+            if self.y.ndim == 2:
+                found.append((rows, p))
+                return
+            of_all = np.zeros((len(rows), len(known)))
+            of_all[:, np.searchsorted(known, classes)] = p if p.shape[1] > 1 else np.hstack([1 - p, p])
+            found.append((rows, of_all))
+
+        self.evaluate(point, lambda _step, _values: None, keep)
+        rows, p = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        t = self.y[rows] if self.y.ndim == 2 else np.searchsorted(known, self.y[rows])
+        return best_thresholds(str(self.thresholds), t, p, None if self.weight is None else self.weight[rows])
 
     def prepare(self, number: int) -> Fold:
         """Return a fold, with its preparation fitted on its training rows only."""
@@ -161,7 +189,7 @@ class _Watch(Callback):
         p = run.network.predict(self.X)
         loss = self.loss(p)
         if loss < self.best:
-            self.best, self.best_epoch, self.value = loss, run.epoch, self.measured(p)
+            self.best, self.best_epoch, self.value, self.p = loss, run.epoch, self.measured(p), p
         elif self.patience and run.epoch - self.best_epoch >= self.patience:
             run.stop("the validation loss does not improve")
         self.report(self.start + run.epoch - 1, [*self.before, self.value])

@@ -135,5 +135,6 @@ class Search:
         """Return when trials must end for the best to be fitted in time, which takes a bit more than a fold."""
         if self.seconds is None or not finished(self.study, "COMPLETE"):
             return float("inf")
-        fit = 1.5 * self.study.best_trial.user_attrs["seconds"] / len(self.problem.folds)
+        seconds = self.study.best_trial.user_attrs["seconds"]
+        fit = 1.5 * seconds / len(self.problem.folds) + (seconds if self.problem.thresholds else 0)
         return self.start + self.seconds - fit - min(AFTER, 0.25 * self.seconds)
