@@ -90,7 +90,11 @@ CHANGES = [
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_defaults_are_written_out(kind):
-    extra = {"class_weight": None, "label_smoothing": 0.0} if kind is MLPClassifier else {"quantile": 0.5}
+    extra = (
+        {"class_weight": None, "label_smoothing": 0.0, "threshold": None}
+        if kind is MLPClassifier
+        else {"quantile": 0.5}
+    )
     expected = {**DEFAULTS, **extra}
     found = kind().get_params()
     assert {name: found[name] for name in expected} == expected
@@ -149,6 +153,39 @@ def test_dtype_float32():
     for kind in KINDS:
         model = fitted(kind, dtype="float32")
         assert {p.dtype for p in model.coefs_ + model.intercepts_} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize(("target", "threshold"), [
+    ("binary", 0.2), ("binary", [0.2, 0.6]), ("softmax of two", 0.9), ("multiclass", [0.8, 0.1, 0.1]),
+    ("multilabel", 0.1), ("multilabel", [0.1, 0.5, 0.9]),
+])  # fmt: skip
+def test_thresholds_decide_and_are_saved(target, threshold, tmp_path):
+    X, y = X_IRIS.astype(np.float32), Y_IRIS
+    if target == "multilabel":
+        y = np.stack([y == k for k in range(3)], axis=1).astype(int)
+    elif target != "multiclass":
+        y = np.where(y > 0, "yes", "no")
+    layers = {"layers": [cr.layers.Dense(2)]} if target == "softmax of two" else {}
+    plain = MLPClassifier(max_iter=8, random_state=0, **(layers or {"hidden_layer_sizes": (4,)}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain.fit(X, y)
+        model = clone(plain).set_params(threshold=threshold).fit(X, y)
+    p = model.predict_proba(X)
+    np.testing.assert_array_equal(p, plain.predict_proba(X))
+    if target == "multilabel":
+        expected = (p > np.array(threshold)).astype(int)
+    elif target == "multiclass":
+        expected = (p / np.array(threshold)).argmax(axis=1)
+    else:
+        expected = np.where(p[:, 1] > (0.75 if threshold == [0.2, 0.6] else threshold), "yes", "no")
+    assert (model.predict(X) == expected).all()
+    assert (plain.predict(X) != expected).any()
+    cr.save(model, tmp_path / "m.safetensors")
+    assert (cr.load(tmp_path / "m.safetensors").predict(X) == expected).all()
+    again = MLPClassifier.load(tmp_path / "m.safetensors")
+    assert again.threshold == threshold
+    assert (again.predict(X) == expected).all()
 
 
 def test_label_smoothing_makes_predictions_less_sure():
@@ -545,6 +582,10 @@ BAD_PARAMETERS = [
     (MLPClassifier, {"class_weight": "heavy"}, "class_weight"),
     (MLPClassifier, {"class_weight": {0: -1.0}}, "weight"),
     (MLPClassifier, {"label_smoothing": 1.0}, "label_smoothing"),
+    (MLPClassifier, {"threshold": 1.0}, "threshold"),
+    (MLPClassifier, {"threshold": 0.5}, "threshold: expected a number for each of 3 classes, got 0.5"),
+    (MLPClassifier, {"threshold": [0.5, 0.5]}, r"threshold: expected 3 numbers between 0 and 1, got \[0.5, 0.5\]"),
+    (MLPClassifier, {"threshold": [0.5, 0.5, 1.5]}, "threshold: expected 3 numbers between 0 and 1"),
     (MLPClassifier, {"solver": "adamm"}, "solver"),
     (MLPClassifier, {"l1": -1.0}, "l1"),
     (MLPClassifier, {"max_norm": 0.0}, "max_norm"),

@@ -23,7 +23,7 @@ from chainrule.ensemble import Ensemble, Unit
 from chainrule.export import build, c, c_text, comparing, javascript, numpy_script, saving
 from chainrule.export.comparing import Case
 from chainrule.export.program import Input
-from chainrule.files.fitted import Labels
+from chainrule.files.fitted import Labels, thresholds
 from chainrule.files.serving import Classifier, Regressor
 from chainrule.layers import (
     BatchNorm,
@@ -56,9 +56,13 @@ from chainrule.tables.serving.steps import (
 )  # fmt: skip
 from variants import gives
 
-LANGUAGES = ["c", "mjs", "py"]
-RUN = {"c": comparing.run_c, "mjs": comparing.run_js, "py": comparing.run_numpy}
-TOOLS = {"c": "gcc", "mjs": "node", "py": sys.executable}
+LANGUAGES = ["gcc", "clang", "mjs", "py"]
+COMPILERS = ["gcc", "clang"]
+RUN = {
+    **{name: functools.partial(comparing.run_c, compiler=name) for name in COMPILERS},
+    "mjs": comparing.run_js, "py": comparing.run_numpy,
+}  # fmt: skip
+TOOLS = {**dict(zip(COMPILERS, COMPILERS, strict=True)), "mjs": "node", "py": sys.executable}
 ROWS = 40
 
 
@@ -120,8 +124,9 @@ def member(inputs, outputs, loss, seed):
     return drawn(cr.Network(inputs, [Dense(8), cr.layers.SiLU(), Dense(outputs)], loss, seed=seed), seed)
 
 
-def labels(names, target="multiclass"):
-    return Labels(np.array(names), target)
+def labels(names, target="multiclass", threshold=None):
+    limits = thresholds(threshold, len(names), multilabel=target == "multilabel-indicator")
+    return Labels(np.array(names), target, thresholds=limits)
 
 
 def odd(X, seed=0):
@@ -148,6 +153,15 @@ def estimators():
     found = {
         "three classes": (Classifier([member(5, 3, softmax, 0)], labels(["a", "b", "c"])), x),
         "two classes": (Classifier([member(5, 1, sigmoid, 0)], labels([7, -3], "binary")), x),
+        "a threshold": (Classifier([member(5, 1, sigmoid, 0)], labels([7, -3], "binary", 0.1)), x),
+        "three thresholds": (
+            Classifier([member(5, 3, softmax, 0)], labels(["a", "b", "c"], threshold=[0.1, 0.2, 0.7])),
+            x,
+        ),
+        "thresholds of labels": (
+            Classifier([member(5, 3, sigmoid, 0)], labels([0, 1, 2], "multilabel-indicator", [0.1, 0.5, 0.9])),
+            x,
+        ),
         "softmax of two": (Classifier([member(5, 2, softmax, 0)], labels([False, True], "binary")), x),
         "one class": (Classifier([member(5, 1, sigmoid, 0)], labels(["only"], "binary")), x),
         "labels": (Classifier([member(5, 3, sigmoid, 0)], labels([0, 1, 2], "multilabel-indicator")), x),
@@ -207,8 +221,8 @@ def run_all(cases, folder):
             continue
         files = []
         for i, (name, (_, rows)) in enumerate(cases.items()):
-            path = folder / f"m{i}.{language}"
-            saving.write(saving.texts(programs[name], path), "", overwrite=False)
+            path = folder / f"m{i}.{'c' if language in COMPILERS else language}"
+            saving.write(saving.texts(programs[name], path), "", overwrite=True)
             files.append(Case(path, programs[name], rows))
         found[language] = dict(zip(cases, RUN[language](files), strict=True))
     return found
@@ -464,8 +478,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("compiler", "flags"), [("gcc", SANITIZERS), ("clang", ())])
-def test_c_reads_and_writes_nothing_else_and_other_compilers_take_it(compiler, flags, tmp_path):
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_c_reads_and_writes_nothing_else(compiler, tmp_path):
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
     made = handmade()
@@ -484,7 +498,7 @@ def test_c_reads_and_writes_nothing_else_and_other_compilers_take_it(compiler, f
         saving.write(saving.texts(program, path), "", overwrite=False)
         files.append(Case(path, program, rows))
         expected.append(comparing.expected(model, program, rows))
-    found = comparing.run_c(files, compiler, flags)
+    found = comparing.run_c(files, compiler, SANITIZERS)
     assert len(found) == len(files)
     for (y, _), (ours, _) in zip(found, expected, strict=True):
         good = len(ours) - 3 * (len(ours) > 150)
@@ -599,7 +613,8 @@ def test_values_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
     assert done.stdout.splitlines() == said
 
 
-def test_dates_that_c_reads(tmp_path):
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_dates_that_c_reads(compiler, tmp_path):
     program = build.program(handmade()["regression ()"][0])
     saving.write(saving.texts(program, tmp_path / "m.c"), "", overwrite=False)
     good = [
@@ -612,17 +627,84 @@ def test_dates_that_c_reads(tmp_path):
         "2024-05-03 18:30:15.25",
     ]
     bad = ["", "2024", "2024-13-01", "2023-02-29", "2024-04-31", "2024-00-10", "2024-01-00", "24-01-01", "2024-01-01x",
-           "2024-01-01 25:00", "2024-01-01 1:00", "2024-01-01Z", "x", "2024-1-1", "2024-01-01 10:61"]  # fmt: skip
+           "2024-01-01 25:00", "2024-01-01Z", "x", "2024-1-", "24-1-1", "2024-01-01 10:61"]  # fmt: skip
     lines = "".join(f'printf("%.17g\\n", m_date({c_text.string(text)}));' for text in [*good, *bad])
-    (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}')
-    if not shutil.which("gcc"):
-        pytest.skip("gcc is not installed")
-    subprocess.run(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+    (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}\n')
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    subprocess.run([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
     said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
     epoch = np.datetime64("1970-01-01T00:00:00")
     wanted = [(np.datetime64(text.replace(" ", "T"), "ms") - epoch) / np.timedelta64(1, "s") for text in good]
     assert [float(number) for number in said[: len(good)]] == wanted
     assert all(math.isnan(float(number)) for number in said[len(good) :])
+
+
+READ = """
+#include <math.h>
+#include <stdio.h>
+#include "m.h"
+int main(void) {
+    static const char *const texts[][2] = {TEXTS};
+    struct m_row row;
+    int i;
+    for (i = 0; i < (int)(sizeof texts / sizeof texts[0]); i++) {
+        int k = 0, good;
+        while (texts[i][0][0] != m_columns[k][0] || texts[i][0][1] != m_columns[k][1]) k++;
+        good = m_read(&row, k, texts[i][1]);
+        if (!good) printf("refused ");
+        if (k == 0) printf("%.17g\\n", row.number);
+        if (k == 1) printf("%.17g\\n", row.day);
+        if (k > 1) printf("%s\\n", k == 2 ? row.code ? row.code : "missing" : row.flag ? row.flag : "missing");
+    }
+    return m_read(&row, 4, "x") + m_read(&row, -1, "x");
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_texts_that_c_reads(compiler, tmp_path):
+    """Numbers exactly as Python reads them, dates in the formats of training, categories in any spelling."""
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    numbers = ["41", " 41.50\t", "+.5", "-5.", "1e3", "4.1E-1", "0.1", "123456.789", "0.30000000000000004", "1" + 60 * "0",
+               "1e99", "9007199254740993", "0000", "-0.0", "1e-400", "1.7976931348623157e99"]  # fmt: skip
+    found = {
+        **{("number", text): repr(float(text)) for text in numbers},
+        ("number", "1e400"): "inf", ("number", "-1e101"): "-inf", ("number", "Infinity"): "inf", ("number", " -inf "): "-inf",
+        ("number", ""): "nan", ("number", None): "nan", ("number", " n/a "): "nan", ("number", "NaN"): "nan",
+        **{("number", text): "refused nan" for text in ("x", "1_0", "0x10", "1e", "--1", "1.2.3", "5 kg", ".", "- 1", "in", "-")},
+        ("day", "03.05.2024"): "1714694400", ("day", " 3.5.2024 "): "1714694400", ("day", "2024-05-03"): "1714694400",
+        ("day", "20240503"): "1714694400", ("day", "2024-05"): "1714521600", ("day", "2024-05-03T18:30:15.25"): "1714761015.25",
+        ("day", "2024-05-03Z"): "1714694400", ("day", "unknown"): "nan", ("day", " "): "nan",
+        **{("day", text): "refused nan" for text in ("soon", "31.02.2024", "03.05.24", "2024-05-03 25:00", "3. Mai 2024")},
+        ("code", "2"): "2", ("code", " +02 "): "2", ("code", "2.0"): "2", ("code", "2e0"): "2", ("code", "7"): "7",
+        ("code", "9007199254740993"): "9007199254740993", ("code", "9007199254740992"): "9007199254740992",
+        ("code", ""): "missing", ("code", "x"): "refused missing", ("code", "1.5"): "refused missing", ("code", "inf"): "refused missing",
+        ("flag", "TRUE"): "true", ("flag", " 0"): "false", ("flag", ""): "missing", ("flag", "maybe"): "refused missing",
+    }  # fmt: skip
+    keys = ("2", "9007199254740993", "-3")
+    columns = (
+        Column("number", "number", holes=("n/a",)),
+        Column("day", "date", "text", date_format="%d.%m.%Y or %Y%m%d", holes=("unknown",)),
+        Column("code", "category", "whole", categories=keys), Column("flag", "category", "boolean", categories=("false", "true")),
+    )  # fmt: skip
+    steps = [Filled(("number",), np.zeros(1)), Lookup(("code",), keys, np.zeros((4, 1))),
+             Lookup(("flag",), ("false", "true"), np.zeros((3, 1))), Dates(("day",), (("year",),), np.zeros(1), np.ones(1), 3.0)]  # fmt: skip
+    unit = Unit(*(np.array([v]) for v in (0.0, 1.0, -np.inf, np.inf)))
+    schema = Schema(columns, (Column("y", "number"),), "regression")
+    model = TableModel(Table(schema, steps, unit, Widths()), Regressor([member(4, 1, "squared_error", 0)]))
+    saving.save(model, tmp_path / "m.c")
+    given = ["NULL" if text is None else c_text.string(text) for _, text in found]
+    texts = ", ".join(f'{{"{name}", {text}}}' for (name, _), text in zip(found, given, strict=True))
+    (tmp_path / "main.c").write_text(READ.replace("TEXTS", texts))
+    subprocess.run([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+    said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.splitlines()
+    for (of, text), expected, read in zip(found, found.values(), said, strict=True):
+        if of == "number" and text in numbers:
+            assert float(read) == pytest.approx(float(expected), rel=0 if len(text) < 20 else 1e-15), text
+        else:
+            assert read.replace("-nan", "nan") == expected, (of, text)
 
 
 class Own(Layer):
@@ -811,13 +893,15 @@ def test_the_command_on_the_folder_of_a_table(customers, tmp_path):
 def test_code_in_the_documentation(customers, tmp_path):
     _, model = customers
     text = (PAGES / "docs" / "export.md").read_text(encoding="utf-8")
-    (in_c,), (in_js,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("c", "js"))
+    (in_c, typed), (in_js,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("c", "js"))
     row = {"age": 41, "plan": "pro", "since": "2024-05-03"}
     label, p = model.predict([row])[0], model.predict_proba([row])[0]
-    if shutil.which("gcc"):
-        saving.save(model, tmp_path / "sales.c")
-        (tmp_path / "main.c").write_text(in_c)
-        subprocess.run(["gcc", *comparing.FLAGS, "main.c", "sales.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+    read = re.sub(r"row = \{.*?\};", f"row;\n{typed}    if (!complete) return 1;".replace("\\", r"\\"), in_c)
+    programs = [(compiler, source) for compiler in filter(shutil.which, COMPILERS) for source in (in_c, read)]
+    for compiler, source in programs:
+        saving.save(model, tmp_path / "sales.c", overwrite=True)
+        (tmp_path / "main.c").write_text(source)
+        subprocess.run([compiler, *comparing.FLAGS, "main.c", "sales.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
         said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
         assert said == f"{label}: {p.max():.3f}\n"
     if shutil.which("node"):

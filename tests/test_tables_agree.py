@@ -1,6 +1,7 @@
 """For random tables, all that predict give the same answers: the pipeline, NumPy, ONNX, C, JavaScript and the script."""
 
 import datetime as dt
+import functools
 import json
 import math
 import re
@@ -29,6 +30,7 @@ from chainrule.tables.schema import TASKS
 from chainrule.tables.serving.steps import STEPS
 
 TABLES, ROWS = 60, 90
+COMPILERS = ("gcc", "clang")
 FEW = (0, 5, 19, 30)  # of each task
 FLOOR = 45  # tables that ONNX takes
 START = dt.date(2015, 1, 1)
@@ -300,11 +302,11 @@ def by_code(runs, folder):
             saving.write(saving.texts(run.program, path), "", overwrite=False)
             of.append(Case(path, run.program, rows))
     found = {}
-    if shutil.which("gcc"):
+    for compiler in filter(shutil.which, COMPILERS):
         with ThreadPoolExecutor(2) as pool:  # of compilers
-            halves = pool.map(lambda half: comparing.run_c(half) if half else [], (cases["c"][::2], cases["c"][1::2]))
-        given = [Answers(*result) for pair in zip_longest(*halves) for result in pair if result]
-        found["C"] = given
+            run = functools.partial(comparing.run_c, compiler=compiler)
+            halves = pool.map(lambda half, run=run: run(half) if half else [], (cases["c"][::2], cases["c"][1::2]))
+        found[compiler] = [Answers(*result) for pair in zip_longest(*halves) for result in pair if result]
     if shutil.which("node"):
         found["JavaScript"] = [Answers(y, labels) for y, labels in comparing.run_js(cases["mjs"])]
     found["script"] = [Answers(y, labels) for y, labels in comparing.run_numpy(cases["py"])]
@@ -387,7 +389,7 @@ def test_sixty_tables(every):
     assert told == []
     assert counts["NumPy"] == counts["script"] == TABLES
     assert counts["ONNX"] == TABLES - sum(bool(run.refused) for run in runs) >= FLOOR
-    for name, tool in (("C", "gcc"), ("JavaScript", "node")):
+    for name, tool in (*zip(COMPILERS, COMPILERS, strict=True), ("JavaScript", "node")):
         assert counts.get(name) == (TABLES if shutil.which(tool) else None)
 
 
@@ -472,9 +474,9 @@ def test_intervals_in_code(every, positive, tmp_path):
             np.testing.assert_allclose(made, ends, rtol=0, atol=1e-5 * scale)
         assert last == [refused] * len(rows)
     saving.save(run.model, tmp_path / "m.c")
-    if shutil.which("gcc"):
+    for compiler in filter(shutil.which, COMPILERS):
         (tmp_path / "main.c").write_text(IN_C)
-        ran(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], tmp_path)
+        ran([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], tmp_path)
         y = run.model.predict(run.rows)
         given = "".join(f"{value!r} {share}\n" for share in (*coverages, 0.999, 0.0) for value in y.tolist())
         made = np.array([line.split() for line in ran(["./main"], tmp_path, given).splitlines()], float)
@@ -514,11 +516,11 @@ def tried(predict, rows):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_what_the_table_takes_the_code_takes(every, tmp_path):
     """Values of other types than in training, for a column of each sort: the same predictions where there is one.
 
     The code takes more: dates in seconds and in ISO format. Texts with a unit are the exception: it takes plain numbers.
+    C is given texts.
     """
     runs, _ = every
     tested, compared_values = set(), 0
@@ -533,12 +535,17 @@ def test_what_the_table_takes_the_code_takes(every, tmp_path):
         predict = run.model.predict if run.saved.schema.task == "regression" else run.model.predict_proba
         ours = tried(predict, [run.rows.row(0, named=True) | change for change in changes])
         rows = [typed(run)[0] | change for change in changes]
-        for suffix in ("py", "mjs"):
+        for suffix in ("py", "mjs", "c"):
             saving.save(run.model, tmp_path / f"m.{suffix}", overwrite=True)
         script = tried(runpy.run_path(str(tmp_path / "m.py"))["outputs"], [[row] for row in rows])
         given = json.dumps(rows).replace("Infinity", "1e999").replace("NaN", "null")
-        module = json.loads(ran(["node", "--input-type=module", "--eval", IN_NODE], tmp_path, given))
-        for change, y, *others in zip(changes, ours, script, module, strict=True):
+        found = [script]
+        if shutil.which("node"):
+            found.append(json.loads(ran(["node", "--input-type=module", "--eval", IN_NODE], tmp_path, given)))
+        if shutil.which("gcc"):
+            ((made, _),) = comparing.run_c([Case(tmp_path / "m.c", run.program, rows)], "gcc")
+            found.append([None if np.isnan(y).any() else y for y in made])
+        for change, y, *others in zip(changes, ours, *found, strict=True):
             ((name, value),) = change.items()
             if y is None or (isinstance(value, str) and not is_plain(used[name].notation) and value != ""):
                 continue

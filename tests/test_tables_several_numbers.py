@@ -241,9 +241,9 @@ def test_intervals_in_code(run, tmp_path):
             [node, "--input-type=module", "--eval", code], cwd=tmp_path, capture_output=True, check=True
         )
         np.testing.assert_allclose(json.loads(done.stdout), np.transpose(expected[1:]), rtol=1e-5)
-    if gcc := shutil.which("gcc"):
+    for compiler in filter(None, map(shutil.which, ("gcc", "clang"))):
         (tmp_path / "main.c").write_text(MAIN)
-        subprocess.run([gcc, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+        subprocess.run([compiler, *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
         done = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True)
         numbers, refused = done.stdout.splitlines()
         np.testing.assert_allclose(json.loads(numbers), expected, rtol=1e-5)

@@ -12,7 +12,15 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.metrics import log_loss, root_mean_squared_error
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    mean_absolute_error,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +45,7 @@ from chainrule.tables.tuning import page as page_module  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
 from chainrule.tables.tuning import summary, tune, workers  # noqa: E402
+from chainrule.tables.tuning.measure import measure, of_classes  # noqa: E402
 from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
 from chainrule.tables.tuning.search import Search  # noqa: E402
 from chainrule.training.callbacks import Callback  # noqa: E402
@@ -189,13 +198,66 @@ def test_the_value_of_several_classes_or_labels(task):
     assert outcome.folds[0] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be():
-    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+@pytest.mark.parametrize(("task", "metric", "measured"), [
+    ("binary", "accuracy", lambda y, p: accuracy_score(y == "yes", p > 0.5)),
+    ("binary", "auc", lambda y, p: roc_auc_score(y == "yes", p)),
+    ("binary", "f1", lambda y, p: max(f1_score(y == "yes", p >= at) for at in p)),
+    ("binary", "balanced-accuracy", lambda y, p: max(balanced_accuracy_score(y == "yes", p >= at) for at in p)),
+    ("regression", "mae", mean_absolute_error),
+    ("regression", "rmse", root_mean_squared_error),
+])  # fmt: skip
+def test_a_metric_is_measured_where_the_loss_is_lowest(task, metric, measured):
+    fixed = {**SHORT, "max_iter": 12, "learning_rate_init": 0.05}
+    plain = problem(task, count=2, fixed=fixed)
+    of = dataclasses.replace(plain, metric=metric)
+    outcome, losses = of.evaluate(of.default, silent), plain.evaluate(plain.default, silent)
+    assert outcome.epochs == losses.epochs
+    fold, epochs = of.prepare(0), outcome.epochs[0]
+    model = models.network(task, models.parameters(len(of.y), task, 0, of.fixed), 12)  # restores the best epoch
+    numbers = task == "regression"
+    inner = getattr(model, "regressor", model)
+    center, scale = (fold.y.mean(), fold.y.std()) if numbers else (0, 1)
+    y, y_val = (((v - center) / scale) if numbers else v for v in (fold.y, fold.y_val))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inner.fit(fold.X, y, X_val=fold.X_val, y_val=y_val)
+    assert np.argmin(inner.history_["val_loss"]) + 1 == epochs
+    p = inner.predict(fold.X_val) * scale + center if numbers else inner.predict_proba(fold.X_val)[:, 1]
+    assert outcome.folds[0] == pytest.approx(measured(fold.y_val, p), rel=1e-4)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("metric", ["accuracy", "balanced-accuracy", "f1", "auc"])
+def test_a_metric_of_several_classes_or_labels(task, metric):
+    rng = np.random.default_rng(0)
+    y = rng.choice(["u", "v", "w"], 40) if task == "multiclass" else rng.integers(0, 2, (40, 3))
+    p = rng.dirichlet(np.ones(3), 40)
+    of = measure(task, y, metric)
+    known = of_classes(of.metric, np.array(["u", "v", "w"]), y)(p)
+    sure = np.eye(3)[np.searchsorted(["u", "v", "w"], y)] if task == "multiclass" else 0.01 + 0.98 * y
+    assert of.larger
+    assert of.worst < known < 1
+    assert of_classes(of.metric, np.array(["u", "v", "w"]), y)(sure) == pytest.approx(1)
+    if metric == "auc":
+        truth = y if task == "multilabel" else np.eye(3)[np.searchsorted(["u", "v", "w"], y)]
+        assert known == pytest.approx(np.mean([roc_auc_score(truth[:, k], p[:, k]) for k in range(3)]))
+
+
+@pytest.mark.parametrize("metric", [None, "accuracy", "f1", "auc"])
+def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be(metric):
+    of = dataclasses.replace(problem(count=2, fixed={**SHORT, "max_iter": 1}), metric=metric)
     of.y = of.y.copy()
     of.folds = [(np.arange(60), np.arange(60, 64))]
+    [before] = of.evaluate(of.default, silent).folds
+    of = dataclasses.replace(of, y=of.y.copy(), _prepared={})
     of.y[60] = "zebra"
     [value] = of.evaluate(of.default, silent).folds
-    assert -np.log(1e-7) / 4 < value < -np.log(1e-7) / 4 + 5
+    if metric is None:
+        assert -np.log(1e-7) / 4 < value < -np.log(1e-7) / 4 + 5
+    elif metric == "accuracy":
+        assert value in (before, before - 0.25)
+    else:
+        assert 0 <= value < 1
 
 
 def test_each_epoch_reports_the_best_loss_so_far_on_each_fold():
@@ -235,7 +297,7 @@ def test_the_trials_are_those_of_optuna(tmp_path):
         point = {dimension.name: dimension.suggest(trial) for dimension in of.space}
 
         def report(step, losses):
-            trial.report((sum(losses) + of.worst * (3 - len(losses))) / 3, step)
+            trial.report((sum(losses) + of.measure.worst * (3 - len(losses))) / 3, step)
             if trial.should_prune():
                 raise optuna.TrialPruned
 
@@ -355,6 +417,32 @@ def test_a_trial_above_the_median_is_pruned_but_never_the_default(tmp_path, monk
     assert found[-1].value == pytest.approx(0.4)
 
 
+def test_a_metric_prunes_and_chooses_in_its_own_direction(tmp_path, monkeypatch):
+    of = dataclasses.replace(problem(), metric="auc")
+
+    def evaluate(point, report):
+        kind = "default" if point == of.default else "good" if len(studies.finished(study)) < 6 else "bad"
+        folds = {"default": [0.1, 0.1, 0.1], "good": [0.9, 0.7, 0.6], "bad": [0.9, 0.5, 0.4]}[kind]
+        for step in range(12):
+            report(step, folds[: 1 + step // 4])
+        return Outcome(folds, [1, 1, 1], 0.1)
+
+    monkeypatch.setattr(of, "evaluate", evaluate)
+    with opened(tmp_path, of, metric="auc") as study:
+        Search(study, of, 0, 7).run()
+        found = studies.records(study)
+        assert study.direction.name == "MAXIMIZE"
+        assert study.best_value == pytest.approx(2.2 / 3)
+        assert {trial.intermediate_values[0] for trial in study.trials} == {0.1 / 3, 0.3}
+    assert [r.state for r in found] == ["complete"] * 6 + ["pruned"]
+    assert found[-1].folds == (0.9, 0.5)
+    with (
+        pytest.raises(ValueError, match="is a study with another metric: choose another --out"),
+        opened(tmp_path, problem(), metric=None),
+    ):
+        pass
+
+
 def test_a_trial_that_diverges_counts_as_pruned_but_the_default_may_not(tmp_path, monkeypatch):
     of = problem()
 
@@ -462,6 +550,57 @@ def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path
         tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
 
 
+@pytest.mark.parametrize(("given", "metric", "chosen_by"), [
+    ({"threshold": "auto"}, "f1", "F1 score"), ({"threshold": "auto", "metric": "auc"}, "f1", "ROC AUC"),
+    ({"metric": "balanced-accuracy"}, "balanced_accuracy", "balanced accuracy"), ({"threshold": "cost:9:1"}, None, "log loss"),
+])  # fmt: skip
+def test_the_threshold_of_the_last_fit_is_best_out_of_fold(given, metric, chosen_by, fitted):
+    tuned = tune(frame(), "target", trials=2, folds=2, parameters=SHORT, **given)
+    found = fitted[0][1]["threshold"]
+    assert tuned.measure == chosen_by
+    assert any("thresholds have the best" in note for note in tuned.trained.notes) == (metric is not None)
+    if metric is None:
+        assert found == pytest.approx(0.1)
+        return
+    _, of = tuning.prepare(frame(), "target", 2, Options(parameters=SHORT), **{"metric": None, **given})
+    folds = []
+    of.evaluate(tuned.best, silent, lambda number, classes, p: folds.append((of.folds[number][1], p.ravel())))
+    rows, p = map(np.concatenate, zip(*folds, strict=True))
+    y = of.y[rows] == "yes"
+    score = {"f1": f1_score, "balanced_accuracy": balanced_accuracy_score}[metric]
+    assert 0 < found < 1
+    assert score(y, p > found) == pytest.approx(max(score(y, p >= at) for at in p))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_thresholds_of_several_classes_or_labels(task):
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    rng = np.random.default_rng(0)
+    y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
+    of = dataclasses.replace(of, y=y, task=task, metric="f1", thresholds="f1", _prepared={})
+    found = of.best_thresholds(of.default)
+    assert found.shape == (3,)
+    assert ((found > 0) & (found < 1)).all()
+    assert task == "multilabel" or found.sum() == pytest.approx(1)
+
+
+def test_what_chose_the_network_is_said(tmp_path, fitted):
+    tuned = tune(frame(), "target", trials=3, folds=2, metric="auc", parameters=SHORT)
+    assert (tuned.measure, tuned.larger) == ("ROC AUC", True)
+    assert tuned.value == max(t.value for t in tuned.trials if t.state == "complete") >= tuned.default_value
+    assert page_module.complete(tuned)[0].value == tuned.value
+    assert tuned.trained.settings["chosen_by"] == "ROC AUC"
+    assert tuned.trained.notes == ("the network was chosen by the ROC AUC, in a search.",)
+    assert tuned.trained.command.endswith("# chosen by the ROC AUC")
+    said = page_module.sentence(dataclasses.replace(tuned, value=0.9, default_value=0.75))
+    assert "ROC AUC 0.9000 over 2 folds, 20.0% more than the default's 0.7500" in said
+    tuning.save(tuned, tmp_path)
+    page = (tmp_path / page_module.TEXT).read_text()
+    assert "chosen by the ROC AUC" in page
+    assert "the ROC AUC along each of them" in page
+    assert "loss" not in page.replace("the loss of", "").replace("log loss", "")
+
+
 def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
     table = frame(200).with_columns(pl.Series("row", np.random.default_rng(0).permutation(200) * 1.5))
     y = table["target"].to_numpy()
@@ -492,6 +631,10 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
         ({"trials": 1, "target": "tarqet"}, "'tarqet' is not in the table. Did you mean 'target'"),
         ({"trials": 1, "target": "one"}, "'one' is constant"),
         ({"trials": 1, "drop": ["z"]}, "no input column 'z'"),
+        ({"trials": 1, "metric": "mae"}, "metric: the target is a class: expected one of accuracy, .*, got 'mae'"),
+        ({"trials": 1, "metric": "aux"}, "unknown metric 'aux'"),
+        ({"trials": 1, "threshold": 1.5}, "threshold: expected a number between 0 and 1, .*, got 1.5"),
+        ({"trials": 1, "threshold": 0.3, "metric": "f1"}, "threshold: the metric 'f1' chooses thresholds: omit one of"),
         ({"trials": 1, "source": "-"}, "standard input can be read only once: give a file"),
     ],
 )

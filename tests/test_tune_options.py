@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import chainrule as cr
 from chainrule.cli.app import app
 from chainrule.cli.options import DATA_SETS_ONLY, NOT_TUNED, TrainOptions, TuneOptions
 
 for package in ("optuna", "skrub"):
     pytest.importorskip(package)
+pl = pytest.importorskip("polars")
+onnxruntime = pytest.importorskip("onnxruntime")
 
 FIXED = {
     "layers": "6,5", "activation": "tanh", "dropout": 0.1, "input_dropout": 0.05, "l1": 1e-5, "l2": 1e-4, "max_norm": 3.0,
@@ -74,6 +77,35 @@ def test_options_for_a_network_are_fixed(monkeypatch):
     assert settings["parameters"]["hidden_layer_sizes"] in ([6, 5], "(6, 5)")
     assert settings["parameters"]["class_weight"] == "balanced"
     assert settings["patience"] == 7
+
+
+def test_the_metric_chooses():
+    assert "search     maximizes the F1 score over" in tune("--epochs", 1, "--metric", "f1").stdout
+    settings = json.loads(Path("runs/t-tune/config.json").read_text(encoding="utf-8"))
+    assert settings["settings"]["chosen_by"] == "F1 score"
+    assert "the network was chosen by the F1 score, in a search." in settings["notes"]
+    assert "is a study with another metric" in tune("--epochs", 1, status=2).stderr
+    assert "--metric: the target is a class: expected one of accuracy" in tune("--metric", "mae", status=2).stderr
+
+
+def test_the_threshold_decides_in_every_file_of_the_run():
+    tune("--epochs", 40, "--learning-rate", 0.03, "--batch-size", 8, "--threshold", 0.6)
+    run = Path("runs/t-tune")
+    found = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert found["settings"]["parameters"]["threshold"] == 0.6
+    assert "'yes' is predicted where its probability is above 0.6." in found["notes"]
+    assert "Thresholds of the probabilities: no 0.4 and yes 0.6." in (run / "card.md").read_text(encoding="utf-8")
+    rows = [{"a": a, "b": b} for a, b in np.random.default_rng(1).normal(size=(400, 2)).tolist()]
+    model = cr.load(run)
+    expected = np.where(model.predict_proba(rows)[:, 1] > 0.6, "yes", "no").tolist()
+    assert model.predict(rows).tolist() == expected
+    assert 0 < expected.count("yes") < (model.predict_proba(rows)[:, 1] > 0.5).sum()
+    predicted, _ = cr.tables.predict(cr.tables.load(run), pl.DataFrame(rows))
+    assert predicted["prediction"].to_list() == expected
+    found = onnxruntime.InferenceSession(run / "pipeline.onnx").run(
+        None, {name: np.array([[row[name]] for row in rows]) for name in "ab"}
+    )
+    assert found[0].tolist() == expected
 
 
 def test_the_table_is_read_as_asked():

@@ -10,7 +10,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "tune": (
         "chainrule tune customers.csv --target churned --trials 3",
-        "chainrule tune customers.csv --target churned --trials 4 --folds 2 --out runs/quick",
+        "chainrule tune customers.csv --target churned --trials 4 --folds 2 --metric auc --out runs/quick",
     ),
     "evaluate": ("chainrule evaluate runs/customers customers.csv", "chainrule evaluate runs/digits"),
     "predict": (

@@ -265,8 +265,6 @@ class TuneOptions(TableTraining, NetworkOptions):
     ] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
     fast: Annotated[bool, option(None, "", "--fast", hidden=True)] = False  # hidden ones are refused
-    metric: Annotated[Text, option(None, "", hidden=True)] = None
-    threshold: Annotated[Text, option(None, "", hidden=True)] = None
     stream: Annotated[bool, option(None, "", "--stream", hidden=True)] = False
     print_python: Annotated[bool, option(None, "", "--print-python", hidden=True)] = False
     schedule: Annotated[Text, option(None, "", hidden=True)] = None
@@ -277,8 +275,6 @@ class TuneOptions(TableTraining, NetworkOptions):
 
 NOT_TUNED = {
     "fast": "is not needed: tune always searches for one network. Omit it.",
-    "metric": "does not go with tune, which minimizes the log loss, or the RMSE for a number. Omit it.",
-    "threshold": "does not go with tune, which compares probabilities. Omit it, and give it to train.",
     "stream": "does not go with tune, which needs the table in memory: omit it, or give a sample of the rows.",
     "print_python": "does not go with tune. Omit it.",
     "schedule": "applies only to data sets, not tables: omit it.",

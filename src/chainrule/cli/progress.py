@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -124,8 +124,11 @@ class CompilingLine:
         self._width = len(line)
 
 
-def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
-    """Return a callback that draws a live bar on a terminal, and prints one line per trial elsewhere."""
+def search(stack: ExitStack, trials: int | None, minutes: float | None, *, larger: bool = False) -> Any:
+    """Return a callback that draws a live bar on a terminal, and prints one line per trial elsewhere.
+
+    ``larger`` says whether larger values of a trial are better.
+    """
     console = terminal()
     bar = Progress("{task.description}", BarColumn(bar_width=None), console=console, expand=True)
     task = bar.add_task("", total=1.0)
@@ -135,7 +138,7 @@ def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
         nonlocal ended
         ended, taken = ended + 1, time.monotonic() - start
         left = taken / ended * (trials - len(finished)) if trials else 60 * (minutes or 0) - taken
-        text = line(trial, finished, trials, max(0.0, left))
+        text = line(trial, finished, trials, max(0.0, left), max if larger else min)
         if console is None:
             tell(text)
             return
@@ -148,7 +151,13 @@ def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
     return on_trial
 
 
-def line(trial: Any, finished: tuple[Any, ...], trials: int | None, left: float) -> str:
+def line(
+    trial: Any,
+    finished: tuple[Any, ...],
+    trials: int | None,
+    left: float,
+    better: Callable[[list[float]], float] = min,
+) -> str:
     """Return the line to print after a trial.
 
     >>> from chainrule.tables.tuning import TrialRecord
@@ -160,7 +169,7 @@ def line(trial: Any, finished: tuple[Any, ...], trials: int | None, left: float)
     of = "" if trials is None else f"/{trials}"
     value = "-" if trial.value is None else f"{trial.value:#.4g}"
     values = [other.value for other in finished if other.state == "complete" and other.value is not None]
-    best = f"{min(values):#.4g}" if values else "-"
+    best = f"{better(values):#.4g}" if values else "-"
     how_long = f"{trial.seconds:.1f} s  {clock(left)} left"
     return f"trial {len(finished)}{of}  {value:>6}  {trial.state:<8}  best {best}  {how_long}"
 

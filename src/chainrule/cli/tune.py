@@ -33,13 +33,15 @@ def tune(
 
     Options for a network, such as --layers or --class-weight, are fixed and not searched.
 
-    Trials are compared by cross-validation on the training rows; the first one uses the defaults of `train`.
+    Trials are compared by cross-validation on the training rows, by the log loss (the RMSE for a number) or --metric.
+
+    The first one uses the defaults of `train`.
 
     Everything is saved in a folder. Ctrl-C stops the search; rerun the same command to resume.
     """
     for name, why in NOT_TUNED.items():
         options.refuse((name,), why)
-    own = ("trials", "minutes", "folds", "n_jobs")  # tuning.tune checks these
+    own = ("trials", "minutes", "folds", "n_jobs", "metric", "threshold")  # tuning.tune checks these
     given = {name: value for name, value in options.given().items() if name not in own}
     check_bounds("tune", given)
     if options.target is None:
@@ -48,18 +50,20 @@ def tune(
         require(package, extra)  # missing packages are reported before the search, not after it
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
     from chainrule.cli.tables import WORDS, found  # noqa: PLC0415  (an extra)
+    from chainrule.metrics import direction  # noqa: PLC0415  (start-up time)
     from chainrule.tables import save, tuning  # noqa: PLC0415  (an extra)
     from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
     folder = options.out if options.out is not None else Path("runs", f"{stem(file)}-tune")
     start = time.monotonic()
+    larger = direction((options.metric or ("f1" if options.threshold == "auto" else "loss")).replace("-", "_")) == "max"
     try:
         with warnings_at_the_end(), reworded(WORDS), ExitStack() as stack:
             tuned = tuning.tune(
                 file, options.target, trials=options.trials, minutes=options.minutes, folds=options.folds,
                 jobs=options.n_jobs, out=folder, on_message=None if options.quiet else tell,
-                on_trial=None if options.quiet else search(stack, options.trials, options.minutes),
-                parameters=of_network(given), **of_table(given),
+                on_trial=None if options.quiet else search(stack, options.trials, options.minutes, larger=larger),
+                metric=options.metric, threshold=options.threshold, parameters=of_network(given), **of_table(given),
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped. Finished trials are saved in {folder}; rerun the same command to resume.")
@@ -68,8 +72,9 @@ def tune(
     save(tuned.trained, folder, overwrite=True)
     tuning.save(tuned, folder)
     json_output.record(
-        **found(tuned.trained), folder=folder, best=tuned.best, measure=tuned.measure, value=tuned.value,
-        default_value=tuned.default_value, report=folder / "report.html",
+        **found(tuned.trained), folder=folder, best=tuned.best, measure=tuned.measure,
+        larger_is_better=tuned.larger, threshold=tuned.trained.settings["parameters"].get("threshold"),
+        value=tuned.value, default_value=tuned.default_value, report=folder / "report.html",
         trials=[{"number": t.number, "state": t.state, "value": t.value, "seconds": t.seconds, "point": t.point}
                 for t in tuned.trials],
     )  # fmt: skip

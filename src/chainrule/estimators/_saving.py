@@ -165,7 +165,7 @@ def _columns(history: History) -> dict[str, list[Any]]:
 
 def _labels(model: Any) -> Labels:
     binarizer = model._labels
-    return Labels(model.classes_, str(binarizer.y_type_), bool(binarizer.sparse_input_))
+    return Labels(model.classes_, str(binarizer.y_type_), bool(binarizer.sparse_input_), model._thresholds())
 
 
 def _binarizer(labels: Labels) -> LabelBinarizer:

@@ -18,6 +18,7 @@ from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array
 from chainrule.estimators._architecture import architecture, outputs_of_layers
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
+from chainrule.files.fitted import thresholds
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
@@ -37,6 +38,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     input_shape : tuple of int, optional
         The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
         array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
+    threshold : float or sequence of float, optional
+        The probability above which ``predict`` chooses the second of two classes, or a label; 1/2 by default. For more
+        classes, a number for each: the one with the largest probability / threshold is chosen. If missing a case costs
+        c times as much as a false alarm, 1 / (1 + c) is best.
 
     Attributes
     ----------
@@ -70,6 +75,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "threshold": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
     }
 
     def __init__(
@@ -113,6 +119,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         input_shape: Any = None,
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
+        threshold: Any = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -152,6 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.input_shape = input_shape
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
+        self.threshold = threshold
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(
@@ -169,12 +177,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._learn_labels(y)
         else:
             self._check_classes(unique_labels(y))
+        self._thresholds()
         if reset:
             self.n_outputs_ = self._wanted_outputs(X.shape[1])
         targets = self._targets(y)
         if self.label_smoothing and not self._is_multiclass():  # for several classes, the loss applies it
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
         return X, targets
+
+    def _thresholds(self) -> Array | None:
+        """Return the thresholds of the classes or labels, if there are any; an error if they do not fit."""
+        return thresholds(self.threshold, len(self.classes_), multilabel=self._labels.y_type_ == "multilabel-indicator")
 
     def _learn_labels(self, y: Any) -> None:
         self._labels = LabelBinarizer().fit(y)
@@ -341,9 +354,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def predict(self, X: Any) -> Any:
         """Return the predicted label for each row of X; for multilabel targets, a row of 0 and 1, sparse if y was."""
-        p = self._forward(X)
+        p, limits = self._forward(X), self._thresholds()
         if self._is_multiclass():
-            return self.classes_[p.argmax(axis=1)]
+            return self.classes_[(p if limits is None else p / limits).argmax(axis=1)]
+        if limits is not None:
+            p = (p > limits[-p.shape[1] :]).astype(p.dtype)
         return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Any) -> Array:

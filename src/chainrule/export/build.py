@@ -85,7 +85,7 @@ def _finished(
         y = builder.add("widen", y, size=y.size, dtype="float64")
     elif y is x:
         y = builder.add("times", y, size=y.size, factor=1.0)
-    thresholds = None if ensemble is None else ensemble.thresholds
+    thresholds = ensemble.thresholds if ensemble is not None else None if labels is None else labels.thresholds
     named = tuple(map(str, getattr(model, "feature_names_in_", ()))) if x is not None else ()
     about = about or repr(model).partition("\n")[0]
     return Program(about, x, tuple(columns), builder.ops, y, named, tuple(classes), several, thresholds)  # fmt: skip

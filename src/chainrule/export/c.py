@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.export.c_memory import Memory
 from chainrule.export.c_text import TYPES, comment, constant, fields, identifier, lines, numbers, string
 from chainrule.export.library import by, library, needed
-from chainrule.export.program import Field, Op, Program, is_constant
+from chainrule.export.program import Field, Input, Op, Program, is_constant
 
 __all__ = ["files", "size"]
 
@@ -36,7 +36,8 @@ def files(program: Program, stem: str) -> dict[str, str]:
         raise ValueError(f"the name {stem!r}: expected letters of ASCII, digits, _, - and dots, such as model.c.")
     name, memory = identifier(stem), Memory(program)
     dated = any(column.kind == "date" for column in program.columns)
-    kinds = {f"{kind}_" for kind in program.kinds} | program.kinds | ({"iso_seconds"} if dated else set())
+    kinds = {f"{kind}_" for kind in program.kinds} | program.kinds | ({"a_date"} if dated else set())
+    kinds |= {_reader(column) for column in program.columns}
     texts = {column.kind for column in program.read if column.kind not in ("number", "date")}
     functions = needed(FUNCTIONS, kinds | {"flag" if kind == "yes/no" else "given" for kind in texts})
     predict, label = _heads(program, name)
@@ -46,7 +47,8 @@ def files(program: Program, stem: str) -> dict[str, str]:
         f'#include "{stem}.h"\n', *(_letters() if "words" in kinds else []), "\n\n".join(functions), "",
         *(constant(key, value) for key, value in program.arrays.items()), "", *memory.declarations(), "",
         *_classes(program, name),
-        *([f"double {name}_date(const char *text) {{\n    return iso_seconds(text);\n}}\n"] if dated else []),
+        *([f"double {name}_date(const char *text) {{\n    return a_date(text, 0, 0);\n}}\n"] if dated else []),
+        *_reading(program, name),
         f"{predict} {{", *(f"    {line}" for line in _body(program, memory)),
         *([f"    return {found};"] if program.columns else []), "}\n",
         *([f"{label} {{", *_choice(program), "}\n"] if label else []),
@@ -103,6 +105,46 @@ def _field(value: Field, names: dict[str, str]) -> str:
         if column.kind in ("number", "date")
         else f"given({given}, {string(column.missing)}, {int('' in column.values)})"
     )
+
+
+def _reader(column: Input) -> str:
+    """Return the function that reads what a person types for a column."""
+    if column.kind in ("number", "date"):
+        return f"read_{column.kind}"
+    return {"boolean": "read_boolean", "whole": "read_key", "number": "read_key"}.get(column.read_as, "read_text")
+
+
+def _reading(program: Program, name: str) -> Iterator[str]:
+    """Yield the function that reads a column of a row, and the names of the columns."""
+    if not program.columns:
+        return
+    names, texts = fields(program.columns), lines([string(column.name) for column in program.columns])
+    yield f"const char *const {name}_columns[{len(program.columns)}] = {{{texts}}};\n"
+    yield f"{_reading_head(name)} {{\n    switch (column) {{"
+    for k, column in enumerate(program.columns):
+        lists = {"holes": column.holes, "formats": column.formats if column.kind == "date" else ()}
+        keys = [f"keys{i}" for i, op in enumerate(program.ops)
+                if op.arguments.get("text") == Field(column) and "keys" in op.arguments]  # fmt: skip
+        if _reader(column) == "read_key" and not keys:
+            lists["known"] = column.values
+        at = {key: f"{key}{k}" if values else "0" for key, values in lists.items()}
+        given = [f"&row->{names[column.name]}", "text", at["holes"]]
+        if column.kind == "date":
+            given += [at["formats"], str(int(column.zone in ("", "UTC")))]
+        if _reader(column) == "read_key":
+            known = next((op.arguments["count"] for op in program.ops if op.arguments.get("text") == Field(column)),
+                         len(column.values))  # fmt: skip
+            given += [keys[0] if keys else at["known"], str(known), str(int(column.read_as == "whole"))]
+        yield f"    case {k}: {{"
+        for key, values in lists.items():
+            if values:
+                yield f"        static const char *const {at[key]}[] = {{{lines([*map(string, values), '0'])}}};"
+        yield f"        return {_reader(column)}({', '.join(given)});\n    }}"
+    yield "    }\n    return 0;\n}\n"
+
+
+def _reading_head(name: str) -> str:
+    return f"int {name}_read(struct {name}_row *row, int column, const char *text)"
 
 
 def _letters() -> Iterator[str]:
@@ -190,6 +232,11 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
     inputs = f"#define {name.upper()}_INPUTS {program.x.size}\n" if program.x is not None else ""
     shared = " * The work buffer is shared: let one thread predict at a time.\n */"
     row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer) or empty."
+    read = (
+        f"Read what a person types for a column, given by its place in {name}_columns: a number, a date in ISO\n"
+        " * format or in one of training, a category, or a word for a missing value. Texts are not copied. Return 1,\n"
+        " * or 0 if the text does not fit the column, which is then missing."
+    )
     date = "Return a date such as 2024-05-03 or 2024-05-03 18:30 as seconds since 1970; NAN for other texts."
     around = (
         "a prediction y that contains" if len(program.least) < 2 else f"each of {outputs} predictions y that contains"
@@ -205,6 +252,8 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
         '#ifdef __cplusplus\nextern "C" {\n#endif',
         f"{inputs}#define {name.upper()}_OUTPUTS {outputs}",
         f"/* {row} */\nstruct {name}_row {{\n{_fields(program)}\n}};" if program.columns else "",
+        f"extern const char *const {name}_columns[{len(program.columns)}];" if program.columns else "",
+        f"/* {read} */\n{_reading_head(name)};" if program.columns else "",
         f"/* {date} */\ndouble {name}_date(const char *text);" if dated else "",
         f"extern const char *const {name}_classes[{count}];" if count else "",
         f"/* Write {outputs} numbers: y[k] is {about}.{says} */\n{predict};",

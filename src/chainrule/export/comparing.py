@@ -145,36 +145,57 @@ def run_c(cases: Sequence[Case], compiler: str | None = None, flags: Sequence[st
 
 
 def _c_rows(case: Case, name: str) -> str:
-    """Return a function that prints the results for the rows."""
+    """Return a function that prints the results for the rows, NaN if a value does not fit.
+
+    Those of a table are read as a person types them.
+    """
     program, n = case.program, case.program.y.size
-    real = c_text.TYPES[program.y.dtype]
+    real, columns = c_text.TYPES[program.y.dtype], len(program.columns)
     if program.columns:
-        rows = [", ".join(_c_value(row.get(column.name), column) for column in program.columns) for row in case.rows]
-        table = f"static const struct {name}_row rows[]"
+        rows = [", ".join(_c_typed(row.get(column.name), column) for column in program.columns) for row in case.rows]
+        dates = [", ".join(_c_date(row.get(column.name), column) for column in program.columns) for row in case.rows]
+        table = f"static const char *const texts[][{columns}]"
+        more = f"static const double seconds[][{columns}] = {{\n{_braced(dates)}}};\n"
+        reads = [f"if (isnan(seconds[i][{k}])) bad |= !{name}_read(&row, {k}, texts[i][{k}]);"
+                 f"{f' else row.{field} = seconds[i][{k}];' if column.kind == 'date' else ''}\n"
+                 for k, (column, field) in enumerate(zip(program.columns, c_text.fields(program.columns).values(),
+                                                         strict=True))]  # fmt: skip
+        begin = f"struct {name}_row row;\nint bad = 0;\n{''.join(reads)}"
     else:
         rows = [", ".join(_c_number(float(value)) for value in row) for row in np.asarray(case.rows)]
         table = f"static const {c_text.TYPES[program.x.dtype]} rows[][{program.x.size}]"  # type: ignore[union-attr]
-    given = "&rows[i]" if program.columns else "rows[i]"
+        more, begin = "", "int bad = 0;\n"
+    given = "&row" if program.columns else "rows[i]"
     labels = ""
     if program.several:
         labels = f'int labels[{n}]; {name}_labels(y, labels); for (k = 0; k < {n}; k++) printf("%d ", labels[k]);'
     elif program.classes:
         labels = f'printf("%d", {name}_label(y));'
-    lines = ",\n".join(f"{{{row}}}" for row in rows)
     return (
-        f"static void run_{name}(void) {{\n{table} = {{\n{lines}}};\nint i, k;\nfor (i = 0; i < {len(rows)}; i++) {{\n"
-        f'{real} y[{n}];\n{name}_predict({given}, y);\nfor (k = 0; k < {n}; k++) printf("%.17g ", (double)y[k]);\n'
-        f'{{ {labels} }}\nprintf("\\n");\n}}\n}}'
+        f"static void run_{name}(void) {{\n{table} = {{\n{_braced(rows)}}};\n{more}int i, k;\n"
+        f"for (i = 0; i < {len(rows)}; i++) {{\n{real} y[{n}];\n{begin}{name}_predict({given}, y);\n"
+        f'for (k = 0; k < {n}; k++) printf("%.17g ", bad ? NAN : (double)y[k]);\n{{ {labels} }}\nprintf("\\n");\n}}\n}}'
     )
 
 
-def _c_value(value: Any, column: Input) -> str:
-    if column.kind in ("number", "date"):
-        return _c_number(math.nan if value is None else read({column.name: value}, column._asdict()))
-    if value is None or value == "":
-        return "0" if value is None else c_text.string("")
-    text = read({column.name: value}, {**column._asdict(), "kind": "category"})
-    return c_text.string(str(text))
+def _braced(rows: Sequence[str]) -> str:
+    return ",\n".join(f"{{{row}}}" for row in rows)
+
+
+def _c_typed(value: Any, column: Input) -> str:
+    """Return the text of a value, as a person types it."""
+    if value is None or (column.kind != "number" and value != value):  # noqa: PLR0124  (NaN)
+        return "0"
+    if isinstance(value, bool):
+        texts = column.kind != "number" and column.read_as in ("text", "boolean")
+        value = str(value).lower() if texts else int(value)
+    return c_text.string(str(int(value) if isinstance(value, float) and value.is_integer() else value))
+
+
+def _c_date(value: Any, column: Input) -> str:
+    """Return the seconds of a date that is given as such, which nobody types."""
+    seconds = column.kind == "date" and column.read_as != "whole" and isinstance(value, int | float)
+    return _c_number(float(value)) if seconds else "NAN"
 
 
 def _c_number(value: float) -> str:

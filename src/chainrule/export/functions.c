@@ -296,40 +296,148 @@ static double days_since_1970(double year, double month, double day) {
     return 365 * y + floor(y / 4) - floor(y / 100) + floor(y / 400) + floor((153 * m + 2) / 5) + day - 719469;
 }
 
-/* A number of this many digits, and the text after them; NaN if there are fewer */
-static double digits(const char **text, int count) {
-    double value = 0;
-    for (; count > 0; count--, (*text)++) {
-        if (**text < '0' || **text > '9') return NAN;
-        value = 10 * value + (**text - '0');
-    }
-    return value;
+static const char *after_spaces(const char *text) {
+    while (*text == ' ' || (*text >= '\t' && *text <= '\r')) text++;
+    return text;
 }
 
-static double iso_seconds(const char *text) {
-    double year, month, day, hour = 0, minute = 0, second = 0, next, place = 0.1;
-    if (text == 0) return NAN;
-    year = digits(&text, 4);
-    if (*text++ != '-') return NAN;
-    month = digits(&text, 2);
-    if (*text++ != '-') return NAN;
-    day = digits(&text, 2);
-    if (*text == 'T' || *text == ' ') {
-        text++;
-        hour = digits(&text, 2);
-        if (*text++ != ':') return NAN;
-        minute = digits(&text, 2);
-        if (*text == ':') {
-            text++;
-            second = digits(&text, 2);
-            if (*text == '.')
-                for (text++; *text >= '0' && *text <= '9'; text++, place /= 10) second += (*text - '0') * place;
-        }
+/* Whether a text is this word, in letters of either case and between spaces */
+static int is_word(const char *text, const char *word) {
+    text = after_spaces(text);
+    while (*word && (*text == *word || (*text >= 'A' && *text <= 'Z' && *text + 32 == *word))) text++, word++;
+    return *word == 0 && *after_spaces(text) == 0;
+}
+
+/* Whether a text is missing, empty or one of the words for a missing value, a list that ends in 0 */
+static int is_missing(const char *text, const char *const *holes) {
+    const char *a, *b;
+    if (text == 0 || *(text = after_spaces(text)) == 0) return 1;
+    for (; holes && *holes; holes++) {
+        for (a = text, b = *holes; *b && *a == *b; b++) a++;
+        if (*b == 0 && *after_spaces(a) == 0) return 1;
     }
-    if (*text || !(month >= 1 && month <= 12 && day >= 1 && hour < 24 && minute < 60 && second < 61)) return NAN;
-    next = month == 12 ? days_since_1970(year + 1, 1, 1) : days_since_1970(year, month + 1, 1);
-    if (day > next - days_since_1970(year, month, 1)) return NAN;
-    return ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    return 0;
+}
+
+/* Read a number; beyond 1e100 it is infinite. Return whether the text is one. */
+static int is_number(const char *text, double *y) {
+    double value = 0, sign = 1;
+    int digits = 0, point = 0, zeros = 0, scale = 0, power = 0, down;
+    text = after_spaces(text);
+    if (*text == '-') sign = -1;
+    if (*text == '-' || *text == '+') text++;
+    *y = is_word(text, "nan") ? NAN : sign * INFINITY;
+    if (isnan(*y) || is_word(text, "inf") || is_word(text, "infinity")) return *text > ' ';
+    for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+        if (*text == '.') {
+            point = 1;
+            continue;
+        }
+        digits = 1;
+        scale -= point;
+        zeros++; /* zeros at the end would only cost precision */
+        if (*text == '0') continue;
+        for (; zeros > 0; zeros--) value *= 10;
+        value += *text - '0';
+    }
+    if (!digits) return 0;
+    if (*text == 'e' || *text == 'E') {
+        down = *++text == '-';
+        if (*text == '-' || *text == '+') text++;
+        if (*text < '0' || *text > '9') return 0;
+        for (; *text >= '0' && *text <= '9'; text++) power = power < 9999 ? 10 * power + (*text - '0') : power;
+        scale += down ? -power : power;
+    }
+    scale += zeros;
+    if (value > 0) value = scale < 0 ? value / pow(10, -scale) : value * pow(10, scale);
+    *y = sign * (value > 1e100 ? INFINITY : value);
+    return *after_spaces(text) == 0 && !isnan(value);
+}
+
+/* Read a date in a format of %d, %m, %Y, %H, %M and %S as seconds since 1970; NaN for other texts */
+static double date_in(const char *text, const char *format, int utc) {
+    static const char codes[] = "YmdHMS";
+    double part[6] = {1900, 1, 1, 0, 0, 0}, place = 0.1, next;
+    for (text = after_spaces(text); *format; format++) {
+        int k = 0, count = 0;
+        if (*format != '%') {
+            if (*text++ != *format) return NAN;
+            continue;
+        }
+        for (format++; codes[k] != *format;) k++;
+        for (part[k] = 0; count < (k ? 2 : 4) && *text >= '0' && *text <= '9'; count++)
+            part[k] = 10 * part[k] + (*text++ - '0');
+        if (count < (k ? 1 : 4)) return NAN;
+        if (k == 5 && *text == '.' && text[1] >= '0' && text[1] <= '9')
+            for (text++; *text >= '0' && *text <= '9'; place /= 10) part[5] += (*text++ - '0') * place;
+    }
+    if (utc && *text == 'Z') text++;
+    if (*after_spaces(text) || !(part[1] >= 1 && part[1] <= 12 && part[2] >= 1)) return NAN;
+    if (!(part[3] < 24 && part[4] < 60 && part[5] < 61)) return NAN;
+    next = part[1] == 12 ? days_since_1970(part[0] + 1, 1, 1) : days_since_1970(part[0], part[1] + 1, 1);
+    if (part[2] > next - days_since_1970(part[0], part[1], 1)) return NAN;
+    return ((days_since_1970(part[0], part[1], part[2]) * 24 + part[3]) * 60 + part[4]) * 60 + part[5];
+}
+
+/* Read a date in ISO format or in one of these formats, a list that ends in 0 */
+static double a_date(const char *text, const char *const *formats, int utc) {
+    static const char *const iso[] = {
+        "%Y-%m-%d", "%Y-%m", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", 0};
+    const char *const *of;
+    double found = NAN;
+    if (text == 0) return NAN;
+    for (of = iso; *of && isnan(found); of++) found = date_in(text, *of, utc);
+    for (of = formats; of && *of && isnan(found); of++) found = date_in(text, *of, utc);
+    return found;
+}
+
+static int read_number(double *y, const char *text, const char *const *holes) {
+    int missing = is_missing(text, holes), good = missing || is_number(text, y);
+    if (missing || !good) *y = NAN;
+    return good;
+}
+
+static int read_date(double *y, const char *text, const char *const *holes, const char *const *formats, int utc) {
+    *y = a_date(text, formats, utc);
+    return is_missing(text, holes) || !isnan(*y);
+}
+
+static int read_text(const char **y, const char *text, const char *const *holes) {
+    *y = text && *after_spaces(text) && is_missing(text, holes) ? 0 : text;
+    return 1;
+}
+
+static int read_boolean(const char **y, const char *text, const char *const *holes) {
+    *y = 0;
+    if (is_missing(text, holes)) return 1;
+    if (is_word(text, "true") || is_word(text, "1")) *y = "true";
+    if (is_word(text, "false") || is_word(text, "0")) *y = "false";
+    return *y != 0;
+}
+
+/* Whether a text of digits is the whole number of a key, which has no zeros or plus before it */
+static int same_digits(const char *text, const char *key) {
+    text = after_spaces(text);
+    if (*text == '+') text++;
+    if (*text == '-' && *text == *key) text++, key++;
+    while (*text == '0' && text[1] >= '0' && text[1] <= '9') text++;
+    while (*key && *text == *key) text++, key++;
+    return *key == 0 && *after_spaces(text) == 0;
+}
+
+/* Read a category that is a number: 2, +2 and 2.0 are one */
+static int read_key(const char **y, const char *text, const char *const *holes, const char *const *keys, int count,
+                    int whole) {
+    double value, known;
+    int i, plain = whole;
+    const char *c;
+    *y = 0;
+    if (is_missing(text, holes)) return 1;
+    if (!is_number(text, &value) || (whole && !(value == floor(value) && isfinite(value)))) return 0;
+    for (c = text; *c; c++) plain = plain && *c != '.' && *c != 'e' && *c != 'E';
+    for (*y = text, i = 0; i < count; i++)
+        if (plain ? same_digits(text, keys[i]) : is_number(keys[i], &known) && known == value) *y = keys[i];
+    return 1;
 }
 
 /* Parts of a date: plain ones are -1 - k, those on a circle k, each as a sine and a cosine */

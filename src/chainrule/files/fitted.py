@@ -35,6 +35,31 @@ LONGEST_LABEL = 1_000  # characters: an array of predictions reserves this many 
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "columns", "stopped"}
 
 
+def thresholds(given: Any, classes: int, *, multilabel: bool) -> Array | None:
+    """Return a threshold for each class or label: of the probability that the second class or a label has to exceed.
+
+    Those of classes add up to 1, and the class with the largest probability / threshold is predicted.
+
+    Parameters
+    ----------
+    given : float, sequence of float or None
+        A number for two classes or for labels; a sequence has one for each class or label.
+
+    >>> thresholds(0.2, 2, multilabel=False), thresholds([0.5, 0.1], 2, multilabel=True)
+    (array([0.8, 0.2]), array([0.5, 0.1]))
+    """
+    if given is None or classes < 2:
+        return None
+    one = np.ndim(given) == 0
+    if one and classes > 2 and not multilabel:
+        raise ValueError(f"threshold: expected a number for each of {classes} classes, got {given!r}.")
+    found = np.asarray(given, np.float64)
+    found = found if not one else np.full(classes, found) if multilabel else np.array([1 - found, found])
+    if found.shape != (classes,) or not ((found > 0) & (found < 1)).all():
+        raise ValueError(f"threshold: expected {classes} numbers between 0 and 1, got {shown(given)}.")
+    return found if multilabel else found / found.sum()
+
+
 @dataclass
 class Labels:
     """The classes, and how outputs map to them: one output for two classes, one per class, or independent labels."""
@@ -42,12 +67,14 @@ class Labels:
     classes: Array
     target: str
     sparse: bool = False
+    thresholds: Array | None = None  # of :func:`thresholds`
 
     def from_outputs(self, p: Array) -> Array:
         """Return the label for each row of probabilities; for multilabel targets, a row of 0 and 1."""
+        limits = self.thresholds
         if self.target == "multiclass" or (self.target == "binary" and p.shape[1] == 2):
-            return self.classes[p.argmax(axis=1)]
-        chosen = (p > 0.5).astype(int)
+            return self.classes[(p if limits is None else p / limits).argmax(axis=1)]
+        chosen = (p > (0.5 if limits is None else limits[-p.shape[1] :])).astype(int)
         if self.target == "multilabel-indicator":
             return chosen
         return self.classes[np.minimum(chosen.ravel(), len(self.classes) - 1)]  # there may be a single class
@@ -108,11 +135,19 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
         raise ModelFileError(f"the parameters cannot be read: got {shown(d['parameters'])}.")
     if (header.kind == "MLPClassifier") != (d["labels"] is not None):
         raise ModelFileError(f"only a classifier has labels; this is an {header.kind}.")
+    parameters = {name: decode(name, value) for name, value in d["parameters"].items()}
+    labels = None if d["labels"] is None else read_labels(d["labels"], network)
+    if labels is not None:
+        several = labels.target == "multilabel-indicator"
+        try:
+            labels.thresholds = thresholds(parameters.get("threshold"), len(labels.classes), multilabel=several)
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(str(error)) from None
     return Fitted(
         kind=header.kind,
         networks=networks,
-        parameters={name: decode(name, value) for name, value in d["parameters"].items()},
-        labels=None if d["labels"] is None else read_labels(d["labels"], network),
+        parameters=parameters,
+        labels=labels,
         feature_names=_feature_names(d["feature_names"], network),
         attributes=_attributes(d["attributes"]) | {n: read_array(file, header.tensors[n]).tolist() for n in curves},
         columns=columns,

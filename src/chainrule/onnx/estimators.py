@@ -56,18 +56,21 @@ def add_classifier(
     if logits and y is None:
         raise ValueError("logits: an ensemble averages probabilities and has no logits: omit the option.")
     scores = y if logits and y is not None else p
-    thresholds = getattr(getattr(classifier, "ensemble_", None), "thresholds", None)
+    ensemble = getattr(classifier, "ensemble_", None)
+    thresholds = classifier._thresholds() if ensemble is None else ensemble.thresholds
     if is_multilabel(classifier):
         half = 0.5 if thresholds is None else thresholds[np.newaxis]
         return graph.node("Cast", graph.node("Greater", p, half), to="int64"), scores
-    if thresholds is not None:
+    one_output = ensemble is None and classifier.n_outputs_ == 1
+    if thresholds is not None and not one_output:
         index = graph.node("ArgMax", graph.node("Div", p, thresholds[np.newaxis]), axis=1, keepdims=0)
-    elif hasattr(classifier, "ensemble_") or classifier._is_multiclass():
+    elif ensemble is not None or classifier._is_multiclass():
         index = graph.node("ArgMax", p, axis=1, keepdims=0)
     else:
-        yes = p if classifier.n_outputs_ == 1 else graph.node("Gather", p, np.array([1]), axis=1)
-        index = graph.node("Squeeze", graph.node("Cast", graph.node("Greater", yes, 0.5), to="int64"), np.array([1]))
-        if classifier.n_outputs_ == 1:
+        limit = 0.5 if thresholds is None else float(thresholds[1])
+        yes = p if one_output else graph.node("Gather", p, np.array([1]), axis=1)
+        index = graph.node("Squeeze", graph.node("Cast", graph.node("Greater", yes, limit), to="int64"), np.array([1]))
+        if one_output:
             no = graph.node("Neg", scores) if logits else graph.node("Sub", 1.0, p)
             scores = graph.node("Concat", no, scores, axis=1)
     table = class_table(classifier) if table is None else table

@@ -87,6 +87,8 @@ def fit(
         del model._reduce  # noqa: SLF001
         if scaler is not None:
             models.put_inside(network, model, scaler, y.ndim)
+        else:
+            notes = (*notes, *_thresholds(model, schema))
     else:
         network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
         model.fit(X, y[rows], sample_weight=weight, groups=loaded.groups())
@@ -103,7 +105,7 @@ def _of_a_rank(batch_size: Any, ranks: Ranks) -> Any:
 
 def _thresholds(model: Any, schema: Schema) -> tuple[str, ...]:
     """Return a note on the thresholds of the classes, if there are any."""
-    thresholds = model.ensemble_.thresholds
+    thresholds = None if schema.task == "regression" else models.thresholds(model)
     if thresholds is None:
         return ()
     if schema.task == "binary":
@@ -113,6 +115,8 @@ def _thresholds(model: Any, schema: Schema) -> tuple[str, ...]:
         each = ", ".join(f"{name} {t:.3g}" for name, t in zip(names, thresholds, strict=True))
         how = "a label is predicted where its probability is above"
         which = f"{how if schema.task == 'multilabel' else 'each probability is divided by'} its threshold ({each})"
+    if not models.is_ensemble(model):
+        return (f"{which}.",)
     metric = {"f1": "F1 score"}.get(model.eval_metric, "balanced accuracy")
     why = "as asked" if model.threshold else f"the best {metric} on the rows that each network was not trained on"
     return (f"{which}: {why}.",)

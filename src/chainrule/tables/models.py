@@ -128,6 +128,12 @@ def is_ensemble(estimator: Any) -> bool:
     return isinstance(estimator, TabularClassifier | TabularRegressor)
 
 
+def thresholds(estimator: Any) -> Array | None:
+    """Return the thresholds of a fitted classifier's probabilities, one for each class or label, if it has any."""
+    found: Array | None = estimator.ensemble_.thresholds if is_ensemble(estimator) else estimator._thresholds()  # noqa: SLF001
+    return found
+
+
 def networks_at(estimator: Any, X: Array) -> tuple[Sequence[Network], Array]:
     """Return the networks of a fitted estimator, and what they take for the rows X that the estimator takes."""
     if is_ensemble(estimator):

@@ -157,13 +157,10 @@ def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)
-    if models.is_ensemble(network):
-        chosen = network.ensemble_.chosen(p)
-        return chosen if schema.task == "multilabel" else np.array(schema.classes)[chosen], p
+    limits = models.thresholds(network)
     if schema.task == "multilabel":
-        return (p > 0.5).astype(int), p
-    which = p.argmax(axis=1) if schema.task == "multiclass" else (p[:, 1] > 0.5).astype(int)
-    return np.array(schema.classes)[which], p
+        return (p > (0.5 if limits is None else limits)).astype(int), p
+    return np.array(schema.classes)[(p if limits is None else p / limits).argmax(axis=1)], p
 
 
 def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.DataFrame:

@@ -87,7 +87,7 @@ def _model(trained: Trained, data: ReportData) -> list[Block]:
     )
     prepared = f"{'; '.join(made)}: {rows(inputs, 'input')}." if made else ""
     blocks: list[Block] = [Heading("Model", "", "model"), Text(text), Text(prepared[:1].upper() + prepared[1:])]
-    thresholds = model.ensemble_.thresholds if ensemble and schema.task != "regression" else None
+    thresholds = models.thresholds(model) if schema.task != "regression" else None
     if thresholds is not None:
         names = [clean(name) for name in data.classes]
         shown = [f"{name} {short(float(at), 3)}" for name, at in zip(names, np.ravel(thresholds), strict=True)]

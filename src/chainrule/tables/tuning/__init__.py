@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.tables import casting, loading
+from chainrule.estimators._decisions import WITH_THRESHOLDS
+from chainrule.tables import casting, loading, models
 from chainrule.tables import folds as folds_module
 from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
 from chainrule.tables.training import train
+from chainrule.tables.tuning.measure import CLASSES
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
@@ -42,12 +44,15 @@ def tune(
     out: str | Path | None = None,
     on_trial: OnTrial | None = None,
     on_message: Callable[[str], None] | None = None,
+    metric: str | None = None,
+    threshold: float | str | None = None,
     **options: Any,
 ) -> Tuned:
     """Search for a better network for a table than the default, and fit it as :func:`chainrule.tables.train` does.
 
-    A trial's value is its mean loss over the folds of a cross-validation on the training rows. The rows that
-    ``train`` holds out are not used. The first trial is the default network, so the best is never worse on the folds.
+    A trial's value is the mean of a metric over the folds of a cross-validation on the training rows: the log loss, or
+    the RMSE for numbers, unless ``metric`` names another one. The rows that ``train`` holds out are not used. The first
+    trial is the default network, so the best is never worse on the folds.
     The search is Optuna's ``study.optimize``, with its ``TPESampler`` and ``MedianPruner``.
 
     Parameters
@@ -71,6 +76,14 @@ def tune(
         Called after each trial with its :class:`TrialRecord` and the tuple of all finished ones.
     on_message : function, optional
         Called with a text before the first trial, and before the last fit.
+    metric : str, optional
+        What to choose by: "accuracy", "balanced-accuracy", "f1", "auc" or "log-loss" for classes, "rmse" or "mae" for
+        numbers. Each fold still keeps the epoch with the lowest loss, as ``train`` does. "f1" and "balanced-accuracy"
+        also set the thresholds of the classes.
+    threshold : float or str, optional
+        The probability above which the network fitted at the end predicts the second of two classes, or a label: a
+        number, "cost:10:1" if missing a case costs ten times as much as a false alarm, or "auto" for the best F1 score
+        on the rows of the folds that a network was not trained on. With "auto", the F1 score also chooses, by default.
     **options
         The fields of :class:`~chainrule.tables.Options`. The ``parameters`` given are fixed, and not searched.
 
@@ -102,7 +115,7 @@ def tune(
     if isinstance(source, str) and source == "-":
         raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
     given = Options(seed=seed, **options)
-    loaded, problem = prepare(source, target, folds, given)
+    loaded, problem = prepare(source, target, folds, given, metric, threshold)
     about = {
         "format": FORMAT,
         "data": loaded.sha256,
@@ -110,6 +123,8 @@ def tune(
         "seed": seed,
         "folds": len(problem.folds),
         "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in problem.space],
+        "metric": metric,
+        "threshold": threshold,
         "set of options": {name: repr(value) for name, value in sorted(options.items())},
     }
     tell = on_message or (lambda _: None)
@@ -121,20 +136,30 @@ def tune(
         Search(study, problem, seed, trials, seconds, jobs, on_trial, start).run()
         tell("fit        the best point, as train does")
         best, found = study.best_trial, records(study)
+        point = arguments(best.params) | _threshold(problem, best.params, threshold)
+        trained = _chosen_by(problem, fit(source, target, given, point))
         return Tuned(
             best=dict(best.params),
             value=best.value or 0.0,
             default_value=next(t.value or 0.0 for t in found if t.state == "complete" and t.point == problem.default),
-            measure=problem.measure,
+            measure=problem.measure.name,
             trials=found,
             importance=importance(study, seed),
             space=problem.space,
             folds=len(problem.folds),
-            trained=fit(source, target, given, arguments(best.params)),
+            trained=trained,
+            larger=problem.measure.larger,
         )
 
 
-def prepare(source: Any, target: Any, folds: int | None, options: Options) -> tuple[loading.Loaded, Problem]:
+def prepare(
+    source: Any,
+    target: Any,
+    folds: int | None,
+    options: Options,
+    metric: str | None = None,
+    threshold: float | str | None = None,
+) -> tuple[loading.Loaded, Problem]:
     """Read a table as ``train`` does with the same options, and make folds of the rows that it does not hold out."""
     loaded = options.load(source, target)
     schema, rows = loaded.schema, np.sort(np.concatenate([loaded.train, loaded.validation]))
@@ -142,9 +167,26 @@ def prepare(source: Any, target: Any, folds: int | None, options: Options) -> tu
     parts = folds_module.folds(loaded.rule, folds or folds_module.default_count(len(y)), frame, y)
     inputs = casting.cast(frame, schema.columns)
     fixed = dict(options.parameters or {})
+    number = models.threshold(schema.task, threshold)
+    metric = "f1" if threshold == "auto" and metric is None else metric
     problem = Problem(
-        inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts, loaded.weights(rows)
+        inputs,
+        y,
+        schema.columns,
+        schema.task,
+        options.seed,
+        options.patience,
+        fixed,
+        parts,
+        loaded.weights(rows),
+        metric,
     )
+    if (found := problem.measure.metric) in WITH_THRESHOLDS:
+        problem.thresholds = found
+    elif threshold == "auto":
+        problem.thresholds = "f1"
+    if number is not None and problem.thresholds:
+        raise ValueError(f"threshold: the metric {metric!r} chooses thresholds: omit one of them.")
     if not problem.space:
         raise ValueError("there is nothing to search: every dimension of the space is fixed.")
     return loaded, problem
@@ -158,6 +200,27 @@ def fit(source: Any, target: Any, options: Options, found: dict[str, Any]) -> Tr
         trained = train(source, target, **options.given)
     if trained.history.stopped.startswith("interrupted"):
         raise KeyboardInterrupt
+    return trained
+
+
+def _threshold(problem: Problem, point: dict[str, Any], given: float | str | None) -> dict[str, Any]:
+    """Return the threshold of the network that is fitted at the end, as its argument, if it has one."""
+    if problem.thresholds:
+        found = problem.best_thresholds(point).tolist()
+        return {"threshold": found[1] if len(found) == 2 and problem.task == "binary" else found}
+    number = models.threshold(problem.task, given)
+    return {} if number is None else {"threshold": number}
+
+
+def _chosen_by(problem: Problem, trained: Trained) -> Trained:
+    """Say in the results of training what its network and its thresholds were chosen by."""
+    name = problem.measure.name
+    trained.notes = (*trained.notes, f"the network was chosen by the {name}, in a search.")
+    if problem.thresholds:
+        best = CLASSES[problem.thresholds]
+        trained.notes += (f"the thresholds have the best {best} on the rows that networks were not trained on.",)
+    trained.settings = {**trained.settings, "chosen_by": name}
+    trained.command += f"  # chosen by the {name}"
     return trained
 
 
@@ -175,7 +238,8 @@ def _check(trials: int | None, minutes: float | None, folds: int | None, jobs: i
 
 
 def _plan(problem: Problem, known: int) -> str:
-    lines = [f"search     minimizes the {problem.measure} over {len(problem.folds)} folds of {len(problem.y):,} rows"]
+    how = "maximizes" if problem.measure.larger else "minimizes"
+    lines = [f"search     {how} the {problem.measure.name} over {len(problem.folds)} folds of {len(problem.y):,} rows"]
     lines += [f"           {d.name:<16} {d.shown()}" for d in problem.space]
     lines += [f"study      resumed: {known} trials are finished"] if known else []
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The objective: the mean loss over the folds of a cross-validation, each fold prepared and trained on its own."""
+"""The objective: a mean over the folds of a cross-validation, each fold prepared and trained on its own."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.estimators._decisions import best_thresholds
 from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
-from chainrule.tables.report.uncertainty import MIN_PROBABILITY, row_losses
 from chainrule.tables.result import scale_of
 from chainrule.tables.schema import Column
-from chainrule.tables.score_names import STANDARDIZED
 from chainrule.tables.task import encoded
 from chainrule.tables.tuning import space
+from chainrule.tables.tuning.measure import Measured, error, measure, of_classes
 from chainrule.training.callbacks import Callback, Run
 
 CACHED = 2**30  # bytes of prepared folds that are kept between trials
 
 Report = Callable[[int, list[float]], None]
-"""Takes a step and the best loss so far on each fold begun; it may raise to end the trial."""
+"""Takes a step and the value so far of each fold begun; it may raise to end the trial."""
 
 
 class Fold(NamedTuple):
@@ -39,7 +39,7 @@ class Fold(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of a complete trial: the loss and the best epoch of each fold, and the seconds it took."""
+    """The result of a complete trial: the value and the best epoch of each fold, and the seconds it took."""
 
     folds: list[float]
     epochs: list[int]
@@ -62,6 +62,10 @@ class Problem:
         Arguments of the estimator that are not searched.
     folds : list of (training rows, validation rows)
     weight : array (rows,), optional
+    metric : str, optional
+        A metric of ``train``, to choose by; the log loss by default, and the RMSE of numbers.
+    thresholds : str, optional
+        The metric whose best thresholds the network gets that is fitted at the end.
     """
 
     frame: pl.DataFrame
@@ -73,22 +77,25 @@ class Problem:
     fixed: dict[str, Any]
     folds: list[tuple[Array, Array]]
     weight: Array | None = None
+    metric: str | None = None
+    thresholds: str | None = None
     _prepared: dict[int, Fold] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         defaults = self._arguments({})
         self.space = space.space(self.task, len(self.y), defaults, self.fixed)
         self.default = space.point(defaults, self.space)
-        several = self.y.ndim == 2
-        self.measure = (STANDARDIZED if several else "RMSE") if self.task == "regression" else "log loss"
-        y = self.y / scale_of(self.y) if several else self.y
-        self.worst = float(np.ptp(y, axis=0).max()) if self.task == "regression" else float(-np.log(MIN_PROBABILITY))
+        self.measure = measure(self.task, self.y, self.metric)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}  # each process prepares its own folds
 
-    def evaluate(self, point: dict[str, Any], report: Report) -> Outcome:
+    def evaluate(
+        self, point: dict[str, Any], report: Report, keep: Callable[[int, Array, Array], None] | None = None
+    ) -> Outcome:
         """Train on every fold at a point in the space, and report each epoch as step ``fold * epochs + epoch``.
+
+        ``keep`` takes each fold's number, classes and outputs for its validation rows.
 
         Raises
         ------
@@ -97,14 +104,19 @@ class Problem:
         """
         start = time.perf_counter()
         arguments = self._arguments(space.arguments(point))
-        losses: list[float] = []
+        values: list[float] = []
         epochs: list[int] = []
         for number in range(len(self.folds)):
             fold = self.prepare(number)
             numbers = self.task == "regression"
             center, scale = (fold.y.mean(axis=0), scale_of(fold.y)) if numbers else (0, 1)
-            loss = _rmse(fold, center, scale) if numbers else _log_loss(fold)
-            watch = _Watch(loss, fold.X_val, self.patience, report, number * arguments["max_iter"], losses)
+            metrics = ["squared_error" if numbers else "log_loss", self.measure.metric]
+            classes = np.unique(fold.y)
+            loss, value = (
+                error(name, fold.y_val, center, scale) if numbers else of_classes(name, classes, fold.y_val)
+                for name in metrics
+            )
+            watch = _Watch(loss, value, fold.X_val, self.patience, report, number * arguments["max_iter"], values)
             model = models.network(self.task, arguments, 0)
             model = getattr(model, "regressor", model).set_params(callbacks=[watch])
             with warnings.catch_warnings():
@@ -115,9 +127,29 @@ class Problem:
                 raise KeyboardInterrupt
             if not np.isfinite(watch.best):
                 raise ValueError("training diverged")
-            losses.append(watch.best)
+            values.append(watch.value)
             epochs.append(watch.best_epoch)
-        return Outcome(losses, epochs, time.perf_counter() - start)
+            if keep is not None:
+                keep(number, classes, watch.p)
+        return Outcome(values, epochs, time.perf_counter() - start)
+
+    def best_thresholds(self, point: dict[str, Any]) -> Array:
+        """Return the thresholds of classes or labels that are best for rows that a network was not trained on."""
+        known, found = np.unique(self.y), []
+
+        def keep(number: int, classes: Array, p: Array) -> None:
+            rows = self.folds[number][1]
+            if self.y.ndim == 2:
+                found.append((rows, p))
+                return
+            of_all = np.zeros((len(rows), len(known)))
+            of_all[:, np.searchsorted(known, classes)] = p if p.shape[1] > 1 else np.hstack([1 - p, p])
+            found.append((rows, of_all))
+
+        self.evaluate(point, lambda _step, _values: None, keep)
+        rows, p = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        t = self.y[rows] if self.y.ndim == 2 else np.searchsorted(known, self.y[rows])
+        return best_thresholds(str(self.thresholds), t, p, None if self.weight is None else self.weight[rows])
 
     def prepare(self, number: int) -> Fold:
         """Return a fold, with its preparation fitted on its training rows only."""
@@ -139,44 +171,25 @@ class Problem:
 
 
 class _Watch(Callback):
-    """Evaluates the validation rows after each epoch, keeps the best loss, and stops when it no longer improves.
+    """Predicts the validation rows after each epoch, and stops when their loss no longer improves, as ``train`` does.
 
-    The loss has no label smoothing or class weights, with which trials could not be compared.
+    The value is that of the epoch with the lowest loss, whose network ``train`` would keep. The loss has no label
+    smoothing or class weights, with which trials could not be compared.
     """
 
     def __init__(
-        self, loss: Callable[[Array], float], X: Array, patience: int, report: Report, start: int, before: list[float]
-    ) -> None:
-        self.loss, self.X, self.patience = loss, X, patience
+        self, loss: Measured, measured: Measured, X: Array, patience: int, report: Report, start: int,
+        before: list[float],
+    ) -> None:  # fmt: skip
+        self.loss, self.measured, self.X, self.patience = loss, measured, X, patience
         self.report, self.start, self.before = report, start, before
-        self.best, self.best_epoch = float("inf"), 0
+        self.best, self.best_epoch, self.value = float("inf"), 0, float("nan")
 
     def on_epoch(self, run: Run) -> None:
-        value = self.loss(run.network.predict(self.X))
-        if value < self.best:
-            self.best, self.best_epoch = value, run.epoch
+        p = run.network.predict(self.X)
+        loss = self.loss(p)
+        if loss < self.best:
+            self.best, self.best_epoch, self.value, self.p = loss, run.epoch, self.measured(p), p
         elif self.patience and run.epoch - self.best_epoch >= self.patience:
             run.stop("the validation loss does not improve")
-        self.report(self.start + run.epoch - 1, [*self.before, self.best])
-
-
-def _rmse(fold: Fold, center: Any, scale: Any) -> Callable[[Array], float]:
-    """Return the RMSE of outputs; of several numbers, each is divided by its standard deviation."""
-    one = scale if fold.y.ndim == 2 else 1.0
-    return lambda p: float(np.sqrt(np.square((p.reshape(fold.y_val.shape) * scale + center - fold.y_val) / one).mean()))
-
-
-def _log_loss(fold: Fold) -> Callable[[Array], float]:
-    if fold.y.ndim == 2:
-        return lambda p: float(row_losses("multilabel", fold.y_val, p).mean())
-    classes = np.unique(fold.y)
-    which = np.searchsorted(classes, fold.y_val).clip(max=len(classes) - 1)
-    known = classes[which] == fold.y_val  # by time or by group, a class may be new
-
-    def loss(p: Array) -> float:
-        if len(classes) == 2:
-            p = np.column_stack([1 - p.ravel(), p.ravel()])
-        of_truth = np.where(known, p[np.arange(len(which)), which], 0.0)
-        return float(-np.log(np.clip(of_truth, MIN_PROBABILITY, 1)).mean())
-
-    return loss
+        self.report(self.start + run.epoch - 1, [*self.before, self.value])

@@ -1,4 +1,4 @@
-"""The tuning page: the trials, the best of them, the importance of each dimension, and the loss along it."""
+"""The tuning page: the trials, the best of them, the importance of each dimension, and the measure along it."""
 
 from __future__ import annotations
 
@@ -83,9 +83,10 @@ def sentence(tuned: Tuned) -> str:
     """Return the result in a sentence."""
     ends = ", ".join(f"{count} {state}" for state, count in sorted(Counter(t.state for t in tuned.trials).items()))
     said = f"{tuned.measure} {tuned.value:#.4g} over {tuned.folds} folds"
-    if tuned.value < tuned.default_value:
-        less = 100 * (1 - tuned.value / tuned.default_value)
-        said += f", {less:.1f}% less than the default's {tuned.default_value:#.4g}"
+    if tuned.sign * tuned.value < tuned.sign * tuned.default_value:
+        change = 100 * abs(1 - tuned.value / tuned.default_value) if tuned.default_value else math.inf
+        how = "more" if tuned.larger else "less"
+        said += f", {change:.1f}% {how} than the default's {tuned.default_value:#.4g}"
     else:
         said += ": the default, nothing better was found"
     return f"{said} ({counted(len(tuned.trials), 'trial')}: {ends})."
@@ -94,20 +95,20 @@ def sentence(tuned: Tuned) -> str:
 def complete(tuned: Tuned) -> list[TrialRecord]:
     """Return the trials that were trained on all folds, best first."""
     trials = [trial for trial in tuned.trials if trial.state == "complete"]
-    return sorted(trials, key=lambda trial: (trial.value or 0.0, trial.number))
+    return sorted(trials, key=lambda trial: (tuned.sign * (trial.value or 0.0), trial.number))
 
 
 def _page(tuned: Tuned) -> Page:
     about = (
         f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the "
-        "training rows. The held-out rows were not used."
+        f"training rows, and chosen by the {tuned.measure}. The held-out rows were not used."
     )
     blocks = (
         Text(f"Best: {sentence(tuned)}", "result"),
         Heading("Trials", "in order, and the best of them", "trials"),
         Figures((_history(tuned), *_importance(tuned))),
         _best(tuned),
-        Heading("Dimensions", "the loss along each of them", "dimensions"),
+        Heading("Dimensions", f"the {tuned.measure} along each of them", "dimensions"),
         Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
         Heading("Search space", "the ranges, and the reasons for them", "space"),
         Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
@@ -115,12 +116,14 @@ def _page(tuned: Tuned) -> Page:
     return Page(f"Tuning a network for {tuned.trained.schema.target}", about, blocks)
 
 
-def _loss_axis(tuned: Tuned, values: Array) -> Axis:
-    """Return an axis that shows the good trials well, with the worst at its upper end."""
-    high = max(float(np.quantile(values, 0.75)), tuned.default_value)
+def _axis_of_values(tuned: Tuned, values: Array) -> Axis:
+    """Return an axis that shows the good trials well, with the worst at its end."""
+    values = tuned.sign * values
+    high = max(float(np.quantile(values, 0.75)), tuned.sign * tuned.default_value)
     low = float(values.min())
     room = 0.06 * (high - low) or 0.01 * abs(low) or 1.0
-    return Axis(low - room, high + room, tuned.measure)
+    start, end = sorted((tuned.sign * (low - room), tuned.sign * (high + room)))
+    return Axis(start, end, tuned.measure)
 
 
 def _history(tuned: Tuned) -> Figure:
@@ -128,15 +131,17 @@ def _history(tuned: Tuned) -> Figure:
         return np.array([(t.number, t.value) for t in tuned.trials if t.state == state], dtype=float).reshape(-1, 2)
 
     (x, y), pruned, last = points("complete").T, points("pruned"), len(tuned.trials) + 1.0
-    plot = Plot(Axis(0.0, last, "trial"), _loss_axis(tuned, y))
+    plot = Plot(Axis(0.0, last, "trial"), _axis_of_values(tuned, y))
     plot.line(np.array([0.0, last]), np.full(2, tuned.default_value), "s6 dashed")
     if len(pruned):
         plot.points(pruned[:, 0], pruned[:, 1], "s2", radius=2.0)
     plot.points(x, y, "s1", radius=3.0)
-    plot.line(np.repeat(np.append(x, last), 2)[1:-1], np.repeat(np.minimum.accumulate(y), 2), "s1")
+    plot.line(
+        np.repeat(np.append(x, last), 2)[1:-1], np.repeat(tuned.sign * np.minimum.accumulate(tuned.sign * y), 2), "s1"
+    )
     look = (
-        "Blue: complete trials, and the best so far. Orange: pruned trials, with the mean loss at which they ended. "
-        "Dashed: the default. Trials above the plot are drawn at its upper edge."
+        "Blue: complete trials, and the best so far. Orange: pruned trials, with the mean at which they ended. "
+        "Dashed: the default. Trials beyond the plot are drawn at its edge."
     )
     rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:#.4g}") for t in tuned.trials)
     table = Table(("trial", "state", tuned.measure), rows, "rlr")
@@ -156,7 +161,7 @@ def _best(tuned: Tuned) -> Table:
         for i, trial in enumerate(complete(tuned)[:SHOWN])
     ]
     caption = (
-        "Trial 1 is the default. All trials use the same folds, whose losses often differ by more than those of the "
+        "Trial 1 is the default. All trials use the same folds, whose values often differ by more than those of the "
         "trials. The best of many trials is slightly optimistic; the scores on the held-out rows are not."
     )
     head = ("trial", tuned.measure, "range over folds", *(name.replace("_", " ") for name in names))  # which may wrap
@@ -170,8 +175,8 @@ def _importance(tuned: Tuned) -> list[Table]:
     largest = max(tuned.importance.values()) or 1.0
     rows = tuple((name, Cell(f"{100 * share:.0f}%", bar=share / largest)) for name, share in tuned.importance.items())
     caption = (
-        "The share of the variance of the loss that each dimension explains alone (functional ANOVA). Pruned trials "
-        "count with the mean loss at which they ended. After a few trials, this is only a hint."
+        f"The share of the variance of the {tuned.measure} that each dimension explains alone (functional ANOVA). "
+        "Pruned trials count with the mean at which they ended. After a few trials, this is only a hint."
     )
     return [Table(("dimension", "share"), rows, "lr", "Importance", caption)]
 
@@ -181,7 +186,7 @@ def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
     y = np.array([trial.value for trial in trials], dtype=float)
     values = [trial.point[dimension.name] for trial in trials]
     x = np.array([dimension.choices.index(v) for v in values] if dimension.choices else values, dtype=float)
-    plot = Plot(_axis(dimension), _loss_axis(tuned, y))
+    plot = Plot(_axis(dimension), _axis_of_values(tuned, y))
     plot.points(x, y, "s1", radius=2.5)
     plot.points(x[:1], y[:1], "s1", radius=5.5)
     look = "Each dot is a complete trial, the large one the best."

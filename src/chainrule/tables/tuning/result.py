@@ -20,9 +20,9 @@ class TrialRecord:
     state : str
         "complete", "pruned" or "diverged".
     value : float or None
-        The mean loss over the folds that the trial has trained on, the one in which it was pruned included.
+        The mean of the measure over the folds that the trial has trained on, the one in which it was pruned included.
     folds : tuple of float
-        The loss on each of these folds.
+        Its value on each of these folds.
     epochs : tuple of int
         The best epoch of each fold of a complete trial.
     seconds : float
@@ -53,16 +53,18 @@ class Tuned:
     best : dict
         The best point, by the names of the dimensions.
     value, default_value : float
-        Its mean loss over the folds, and that of the default network, which is the first trial.
+        Its mean over the folds, and that of the default network, which is the first trial.
     measure : str
-        The name of the loss: "log loss" or "RMSE".
+        What is averaged, in words: "log loss" or "RMSE", or the metric that was asked for, such as "ROC AUC".
     trials : tuple of TrialRecord
     importance : dict of float
-        The share of the variance of the loss that each dimension explains, largest first; empty for a few trials.
+        The share of the variance of the measure that each dimension explains, largest first; empty for a few trials.
     space : tuple of Dimension
     folds : int
     trained : Trained
         The model fitted with the best point, as :func:`chainrule.tables.train` returns it.
+    larger : bool
+        Whether larger values of the measure are better.
 
     Examples
     --------
@@ -85,3 +87,9 @@ class Tuned:
     space: tuple[Dimension, ...] = field(repr=False)
     folds: int
     trained: Trained = field(repr=False)
+    larger: bool = False
+
+    @property
+    def sign(self) -> int:
+        """-1 if larger values are better, else 1: what to multiply values by to compare them."""
+        return -1 if self.larger else 1

@@ -91,21 +91,22 @@ class Search:
     def _objective(self, trial: optuna.Trial, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> float:
         point = {dimension.name: dimension.suggest(trial) for dimension in self.problem.space}
 
-        def report(step: int, losses: list[float]) -> None:
-            """Report the mean over all folds, with the largest loss for those to come.
+        def report(step: int, values: list[float]) -> None:
+            """Report the mean over all folds, with the worst value for those to come.
 
-            This way the value only falls, as Optuna's pruner expects, which takes the best of all steps; and trials
-            are compared over the same folds.
+            This way the value improves from fold to fold, as Optuna's pruner expects, which takes the best of all
+            steps; and trials are compared over the same folds.
             """
-            losses = [min(loss, self.problem.worst) for loss in losses]
-            to_come = [self.problem.worst] * (len(self.problem.folds) - len(losses))
-            trial.report(float(np.mean([*losses, *to_come])), step)
+            measure = self.problem.measure
+            values = [measure.bounded(value) for value in values]
+            to_come = [measure.worst] * (len(self.problem.folds) - len(values))
+            trial.report(float(np.mean([*values, *to_come])), step)
             if point == self.problem.default:
                 return
             if time.monotonic() > self._deadline:
                 raise OutOfTime
             if trial.should_prune():
-                trial.set_user_attr("folds", losses)
+                trial.set_user_attr("folds", values)
                 raise optuna.TrialPruned
 
         try:
@@ -134,5 +135,6 @@ class Search:
         """Return when trials must end for the best to be fitted in time, which takes a bit more than a fold."""
         if self.seconds is None or not finished(self.study, "COMPLETE"):
             return float("inf")
-        fit = 1.5 * self.study.best_trial.user_attrs["seconds"] / len(self.problem.folds)
+        seconds = self.study.best_trial.user_attrs["seconds"]
+        fit = 1.5 * seconds / len(self.problem.folds) + (seconds if self.problem.thresholds else 0)
         return self.start + self.seconds - fit - min(AFTER, 0.25 * self.seconds)

@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -105,7 +105,7 @@ def opened(folder: Path, seed: int, about: Mapping[str, Any], problem: Problem) 
                 study = _load(path, problem)
             else:
                 storage = optuna.storages.JournalStorage(Journal(path))
-                study = optuna.create_study(storage=storage, study_name=NAME)
+                study = optuna.create_study(storage=storage, study_name=NAME, direction=_direction(problem))
             if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
                 study.set_user_attr(ABOUT, dict(about))
             _check_same(path, study.user_attrs.get(ABOUT), about)
@@ -139,7 +139,7 @@ def records(study: optuna.Study) -> tuple[TrialRecord, ...]:
 def importance(study: optuna.Study, seed: int) -> dict[str, float]:
     """Return the importance of each dimension, largest first, by functional ANOVA with a random forest.
 
-    Pruned trials are included with the mean loss at which they ended: without them, a dimension with a range that is
+    Pruned trials are included with the mean at which they ended: without them, a dimension with a range that is
     always bad would not seem to matter.
 
     Source: Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance" (2014).
@@ -158,6 +158,10 @@ def importance(study: optuna.Study, seed: int) -> dict[str, float]:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
         found = optuna.importance.get_param_importances(every, evaluator=evaluator)
     return {name: float(share) for name, share in found.items()}
+
+
+def _direction(problem: Problem) -> Literal["minimize", "maximize"]:
+    return "maximize" if problem.measure.larger else "minimize"
 
 
 def _point(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
@@ -217,8 +221,11 @@ def _load(path: Path, problem: Problem) -> optuna.Study:
                 raise ValueError(f"it has a line of more than {LONGEST:,} bytes")
         storage = optuna.storages.JournalStorage(Journal(path))
         study = optuna.load_study(study_name=NAME, storage=storage)
-        if [direction.name for direction in study.directions] != ["MINIMIZE"]:
-            raise ValueError("it does not minimize one loss")
+        known = study.user_attrs.get(ABOUT)
+        same = not isinstance(known, dict) or known.get("metric") == problem.metric  # else _check_same refuses it
+        wanted = _direction(problem)
+        if same and [direction.name.lower() for direction in study.directions] != [wanted]:
+            raise ValueError(f"it does not {wanted} one number")
         trials = study.get_trials(deepcopy=False)
         if (unfinished := sum(trial.state.name not in FINISHED for trial in trials)) > MOST_UNFINISHED:
             raise ValueError(f"its {unfinished:,} unfinished trials are more than the limit of {MOST_UNFINISHED:,}")
