@@ -20,9 +20,7 @@ SUFFIXES = {"markdown": ".md", "latex": ".tex"}
 ANSWERS = "answers"
 SPECIAL = re.compile(r"[\\`*_{}<>#|~[\]]")  # in Markdown
 NUMBER = re.compile(r"\d+\. ")  # of the task, in front of an answer
-SYMBOL = re.compile(
-    r"(?<![A-Za-z-])(d?[xyWb]|da|[nLtvg]|a(?= [=−]))(?![A-Za-z-]|\.\w)"
-)  # in a formula, but not in a file name
+SYMBOL = re.compile(r"(?<![A-Za-z-])(d?[xyWb]|da|[nLtvg]|a(?= [=−]))(?![A-Za-z-]|\.\w)")  # but not in a file name
 NOT_IN_LATEX = "ĦħĸĿŀŉŦŧſ"  # of the letters below U+0180, those that its T1 fonts lack
 MOST = 10_000  # students
 Values = dict[str, Any]
