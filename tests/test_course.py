@@ -8,6 +8,8 @@ import io
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import textwrap
 import time
@@ -560,6 +562,19 @@ def test_handouts_differ_and_their_answers_are_right(tmp_path):
     assert text.isascii()
     for wrong in (["--students", "0"], ["--students", "1", "--format", "word"], ["--students", tmp_path]):
         assert CliRunner().invoke(app, ["course", "handout", str(tmp_path / "x"), *map(str, wrong)]).exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_handouts_in_latex_compile_for_every_name(tmp_path):
+    letters = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA1, 0x180), 0x218, 0x1EC7, 0x674E, 0x1F600]))
+    handouts.write(tmp_path, ["Ada", "李", *(letters[i : i + 30] for i in range(0, len(letters), 30))], "latex", 0)
+    for file in tmp_path.glob("*.tex"):
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", file.name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+        said = done.stdout.decode("utf-8", "replace")
+        assert done.returncode == 0, said
+        assert "Overfull" not in said, said
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -7,6 +7,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ from chainrule.files.writing import write_atomically
 SUFFIXES = {"markdown": ".md", "latex": ".tex"}
 ANSWERS = "answers"
 SPECIAL = re.compile(r"[\\`*_{}<>#|~[\]]")  # in Markdown
+NUMBER = re.compile(r"\d+\. ")  # of the task, in front of an answer
+SYMBOL = re.compile(r"(?<![A-Za-z-])(d?[xyWb]|da|[nLtvg]|a(?= [=−]))(?![A-Za-z-]|\.\w)")  # but not in a file name
+NOT_IN_LATEX = "ĦħĸĿŀŉŦŧſ"  # of the letters below U+0180, those that its T1 fonts lack
 MOST = 10_000  # students
 Values = dict[str, Any]
 
@@ -132,13 +136,16 @@ def _drawn(name: str, value: Any) -> list[str]:
 def _latex(title: str, parts: Sequence[tuple[str, str, Values]]) -> str:
     lines = [
         r"\documentclass[a4paper]{article}", r"\usepackage[utf8]{inputenc}", r"\usepackage[T1]{fontenc}",
-        r"\usepackage{amsmath}", r"\usepackage[margin=25mm]{geometry}", r"\begin{document}",
+        r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}", r"\usepackage{amsmath}",
+        r"\usepackage[margin=25mm]{geometry}", r"\begin{document}",
         rf"\section*{{{_escaped(title)}}}",
     ]  # fmt: skip
     for i, (heading, text, values) in enumerate(parts, 1):
-        lines += [rf"\subsection*{{{i}. {_escaped(heading)}}}", _escaped(text), r"\begin{align*}"]
-        lines += [" \\\\\n".join(rf"{_symbol(name)} &= {_matrix(value)}" for name, value in values.items())]
-        lines += [r"\end{align*}"]
+        groups = [list(names) for _, names in groupby(values, lambda name: (NUMBER.match(name) or [name])[0])]
+        rows = [names[k : k + 3] for names in groups for k in range(0, len(names), 3)]
+        equations = [r",\quad ".join(rf"{_symbol(name)} = {_matrix(values[name])}" for name in row) for row in rows]
+        lines += [rf"\subsection*{{{i}. {_escaped(heading)}}}", _formula(text), r"\begin{gather*}"]
+        lines += [" \\\\\n".join(equations), r"\end{gather*}"]
     return "\n".join([*lines, r"\end{document}", ""])
 
 
@@ -156,8 +163,24 @@ LATEX = {
 }  # fmt: skip
 
 
+def _formula(text: str) -> str:
+    return "".join(f"${part}$" if i % 2 else _escaped(part) for i, part in enumerate(SYMBOL.split(text)))
+
+
 def _escaped(text: str) -> str:
-    return "".join(LATEX.get(c, c) for c in text)
+    r"""Return text for LaTeX; a letter that its Latin fonts lack loses its accent, or becomes a question mark.
+
+    >>> _escaped("Jürgen & Việt 李")
+    'Jürgen \\& Viet ?'
+    """
+    return "".join(LATEX.get(c) or _letter(c) for c in text)
+
+
+def _letter(c: str) -> str:
+    if c < "\u0180" and c not in NOT_IN_LATEX:
+        return c
+    base = unicodedata.normalize("NFKD", c)[0]
+    return base if base.isascii() else "?"
 
 
 def _symbol(name: str) -> str:

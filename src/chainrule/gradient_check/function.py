@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.checks import check_count, check_real
-from chainrule.gradient_check import array_laws
+from chainrule.gradient_check import activation_laws, array_laws
 from chainrule.gradient_check.failing import raised
 from chainrule.gradient_check.function_objective import FunctionObjective, Guarded, RefusedError
 from chainrule.gradient_check.questions import ask
@@ -106,7 +106,8 @@ def check_function(
             if objective.is_coarse:
                 tolerance = max(tolerance, COARSE_TOLERANCE)
             report = ask(objective, directions, entries, tolerance, seed)
-            report = dataclasses.replace(report, parameters=[_explained(objective, p) for p in report.parameters])
+            parameters = activation_laws.explained(objective, report.parameters)
+            report = dataclasses.replace(report, parameters=[_explained(objective, p) for p in parameters])
         except (RefusedError, NotImplementedError) as error:
             if isinstance(error, NotImplementedError):
                 return _not_checked(raised("the loss or its gradient", error))

@@ -38,12 +38,13 @@ def sgd(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[A
 
 def momentum(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
     """Move by a velocity: v ← μ v − η g, θ ← θ + v."""
-    v = np.zeros_like(theta)
+    v = last = np.zeros_like(theta)
     mu = {"minus": -s.momentum, "no decay": 1.0, "complement": 1 - s.momentum}.get(twist, s.momentum)
     share = 1 - s.momentum if twist == "average" else 1.0
     while True:
         g, old = gradient(theta), v
-        v = mu * v - share * (1.0 if twist == "no rate" else s.rate) * g
+        v, last = mu * (last if twist == "last step" else v), -share * (1.0 if twist == "no rate" else s.rate) * g
+        v = v + last
         theta = theta + (s.rate if twist == "rate twice" else 1.0) * (old if twist == "late" else v)
         yield theta
 
@@ -140,6 +141,7 @@ MISTAKES: dict[str, dict[str, str]] = {
         "minus": _MINUS,
         "no decay": "the velocity is never multiplied by μ, so it never decays: v ← μ v − η g",
         "complement": "the velocity is multiplied by 1 − μ instead of μ",
+        "last step": "only the last gradient is remembered, not all of them: store the velocity v ← μ v − η g",
         "late": "the step uses the previous velocity: update v first, then θ",
         **_RATE,
     },
