@@ -1,9 +1,10 @@
 """Dask: blocks and searches that run on a local cluster of two worker processes, with our estimators inside."""
 
 import os
+import re
 from importlib import import_module
-from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import joblib
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 
-from chainrule import MLPClassifier
+from chainrule import MLPClassifier, TabularClassifier
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,7 +24,7 @@ pytestmark = [
 
 BLOCK = 300
 HOPELESS = 1e-7  # a learning rate with which nothing is learned
-DASK_VERSION = tuple(map(int, version("dask").split(".")[:2])) if find_spec("dask") else ()
+PAGE = Path(__file__).parents[1] / "docs" / "tune-cluster.md"
 
 
 def distributed():
@@ -98,46 +99,65 @@ def test_incremental_learns_what_partial_fit_on_the_same_blocks_learns(client, d
     assert serial.score(X_test, y_test) > 0.8
 
 
-@pytest.mark.xfail(
-    DASK_VERSION >= (2025, 3),
-    raises=RuntimeError,  # "Attempting to use an asynchronous Client in a synchronous context of `dask.compute`"
-    reason="dask-ml 2025.1.0 calls dask.persist inside a coroutine, which dask refuses since 2025.3",
-)
-def test_hyperband_finds_a_learning_rate_that_learns(client, digits):
-    model_selection = pytest.importorskip("dask_ml.model_selection")
-    X, X_test, y, y_test = digits
-    search = model_selection.HyperbandSearchCV(
-        classifier(),
-        {"learning_rate_init": [HOPELESS, 1e-3, 1e-2], "alpha": [1e-5, 1e-4, 1e-3, 1e-2]},
-        max_iter=9,
-        random_state=0,
-    )
-    search.fit(*blocks(X, y), classes=np.unique(y))
-
-    best = search.best_estimator_
-    assert isinstance(best, MLPClassifier)
-    assert search.best_params_["learning_rate_init"] != HOPELESS
-    tried = search.cv_results_["param_learning_rate_init"]
-    assert search.cv_results_["test_score"][tried == HOPELESS].max() < 0.5
-    assert max(search.cv_results_["partial_fit_calls"]) > 1
-    assert best.score(X_test, y_test) > 0.85
-    assert search.score(*blocks(X_test, y_test)) == pytest.approx(best.score(X_test, y_test))
+def recipe(mark, **names):
+    """Run the block of the page that has a mark, and return its names."""
+    (code,) = [block for block in re.findall(r"```py\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if mark in block]
+    exec(compile(code, PAGE.name, "exec"), names)
+    return names
 
 
-def test_grid_search_on_joblibs_dask_back_end_is_the_serial_grid_search(client, digits):
+def test_hyperband_of_the_page_finds_a_learning_rate_that_learns(client, digits, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    found = recipe("HyperbandPruner", ADDRESS=client.scheduler.address, FOLDER=str(tmp_path), os=os)
+    study = found["study"]()
+    assert len(study.trials) == 16
+    states = {trial.state for trial in study.trials}
+    assert states == {optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED}
+    assert study.best_value > 0.9
+    assert found["best"]["learning_rate_init"] > 1e-4
+
+
+def test_partial_fit_on_the_blocks_of_the_page_is_partial_fit_on_their_rows(digits):
+    X, _, y, _ = digits
+    found = recipe("blocks_X", X=X, y=y, np=np, MLPClassifier=MLPClassifier)
+    serial = classifier()
+    for start in range(0, len(X), BLOCK):
+        serial.partial_fit(X[start : start + BLOCK], y[start : start + BLOCK], classes=np.unique(y))
+    for ours, expected in zip(found["model"].coefs_, serial.coefs_, strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+@pytest.mark.parametrize("backend", ["loky", "dask"])
+def test_grid_search_on_a_back_end_of_joblib_is_the_serial_grid_search(backend, client, digits):
     X, X_test, y, y_test = digits
     grid = {"learning_rate_init": [HOPELESS, 1e-2], "alpha": [1e-4, 1e-2]}
     quick = classifier(tol=10.0, n_iter_no_change=6)  # no epoch improves that much: every fit stops after a few
     serial = GridSearchCV(quick, grid, cv=3).fit(X, y)
     scoring = {"score": lambda model, X, y: model.score(X, y), "process": lambda model, X, y: os.getpid()}
     spread = GridSearchCV(quick, grid, cv=3, scoring=scoring, refit="score")
-    with joblib.parallel_config(backend="dask"):
+    with joblib.parallel_config(backend=backend, n_jobs=2):
         spread.fit(X, y)
 
     processes = np.concatenate([spread.cv_results_[f"split{k}_test_process"] for k in range(3)])
-    assert set(processes) <= worker_processes(client)
+    assert os.getpid() not in processes
+    if backend == "dask":
+        assert set(processes) <= worker_processes(client)
     scores, expected = spread.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
     np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert spread.best_params_ == serial.best_params_
     assert spread.score(X_test, y_test) == pytest.approx(serial.score(X_test, y_test))
     assert serial.score(X_test, y_test) > 0.85
+
+
+@pytest.mark.parametrize("backend", ["loky", "dask"])
+def test_an_ensemble_with_threads_of_its_own_learns_the_same_on_every_back_end(backend, client, digits):
+    X, _, y, _ = digits
+    X, y = X[:400, :20], y[:400] > 4
+    ensemble = TabularClassifier(2, hidden_layer_sizes=(16,), max_iter=3, n_jobs=2, random_state=0)
+    grid = {"label_smoothing": [0.0, 0.1]}
+    serial = GridSearchCV(ensemble, grid, cv=2, refit=False).fit(X, y)
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        spread = GridSearchCV(ensemble, grid, cv=2, refit=False).fit(X, y)
+    scores, expected = spread.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+    assert expected.max() > 0.6
