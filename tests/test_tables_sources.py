@@ -387,7 +387,7 @@ class TestSeveral:
         with pytest.raises(ValueError, match=r"\*.csv: several files cannot be streamed: join them into one Parquet"):
             open_table("*.csv")
         with pytest.raises(
-            ValueError, match=r"^postgresql://ann@host/shop cannot be streamed: give a Parquet or CSV file"
+            ValueError, match=r"^postgresql://ann@host/shop cannot be streamed: give a Parquet, NumPy or CSV file"
         ):
             open_table("postgresql://ann:s3c@host/shop")
 

@@ -468,7 +468,7 @@ def test_files_that_are_cut_or_empty(folder, tmp_path):
 def test_a_frame_and_standard_input_cannot_be_streamed(folder):
     with pytest.raises(TypeError, match="stream: expected a file, got DataFrame"):
         run(table())
-    with pytest.raises(ValueError, match="- cannot be streamed: give a Parquet or CSV file"):
+    with pytest.raises(ValueError, match="- cannot be streamed: give a Parquet, NumPy or CSV file"):
         run("-")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from chainrule._internal.checks import check_count, check_lengths, check_rows, c
 from chainrule._internal.memory import owned
 from chainrule._internal.names import named
 from chainrule._internal.showing import Shown
+from chainrule._internal.taken import Taken
 from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads
 from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
@@ -338,11 +340,14 @@ class Network(Shown):
 
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, computed in chunks: the values of ``predict`` before the inverse link."""
-        X = self.check_rows(X)
+        chunk = self.chunk
+        if not isinstance(X, Taken):  # which train checked
+            X = self.check_rows(X)
+        elif len(X) <= chunk:
+            X = X[:]
         rows = X.shape[0]
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
-        chunk = self.chunk
         largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
         if WORTH_ASKING < largest <= SMALL or convolves(self.layers):
             with blas_threads(1):  # other threads would keep spinning long after this
@@ -351,13 +356,13 @@ class Network(Shown):
 
     def _logits(self, X: Any, rows: int, chunk: int) -> Array:
         if rows * self._operations > MANY and not is_sparse(X):
-            self.check_categories(X)
-            compiled = Engine.many_rows(self, X)
+            compiled = self._compiled(X)
             if compiled is not None:
                 return compiled
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
-        self.check_categories(X)
+        if not isinstance(X, Taken):  # of which an Embedding checks each chunk
+            self.check_categories(X)
         y = np.empty((rows, *self.output_shape), self.dtype)
         memos = [Memo() for _ in self.layers]  # reused, with their buffers, by all chunks but a short last one
         for layer, memo in zip(self.layers, memos, strict=True):
@@ -367,6 +372,14 @@ class Network(Shown):
             x = X[start : start + chunk].astype(self.dtype, copy=False)
             y[start : start + chunk] = self._forward(x, memos) if x.shape[0] == chunk else self.forward(x)
         return y
+
+    def _compiled(self, X: Any) -> Array | None:
+        """Return y computed by the engine, or None."""
+        if isinstance(X, Taken):
+            parts = [*takewhile(lambda y: y is not None, map(self._compiled, X.parts()))]
+            return np.concatenate(parts) if parts else None  # type: ignore[arg-type]
+        self.check_categories(X)
+        return Engine.many_rows(self, X)
 
     def predict(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return predictions (rows, outputs): the loss's inverse link applied to the output of the last layer.

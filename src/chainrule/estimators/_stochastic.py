@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from chainrule._internal.names import reword
+from chainrule._internal.taken import taken
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, TrainingScore
@@ -146,10 +147,10 @@ def _scorer(e: Any, weight: Array | None) -> Callable[[Array, Array], float]:
 
 
 def _split(e: Any, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState) -> tuple[Any, ...]:
-    arrays = [X, y] if weight is None else [X, y, weight]
-    parts = train_test_split(
-        *arrays, random_state=random_state, test_size=e.validation_fraction, stratify=e._stratify(y)
+    rows = train_test_split(
+        np.arange(X.shape[0]), random_state=random_state, test_size=e.validation_fraction, stratify=e._stratify(y)
     )
-    if parts[1].shape[0] < 2:
+    if len(rows[1]) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-    return tuple(parts) if weight is not None else (*parts, None, None)
+    weights = [None, None] if weight is None else [weight[some] for some in rows]
+    return (*(taken(X, some) for some in rows), *(y[some] for some in rows), *weights)

@@ -37,7 +37,7 @@ def predict_file(
     show: Callable[[State], Any] | None = None,
     **reads: Any,
 ) -> tuple[int, tuple[str, ...]]:
-    """Write predictions for the rows of a Parquet or CSV file, in an amount of memory that does not depend on its size.
+    """Write predictions for the rows of a Parquet, NumPy or CSV file, in memory that does not depend on its size.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from chainrule.tables.streaming.progress import Meter, State
 from chainrule.tables.streaming.scratch import DiskMatrix, amount
 from chainrule.tables.task import encoded
 
-CELLS = 2**25  # values that a preparation is fitted on at most
+CELLS = 2**22  # values that a preparation is fitted on at most
 MIN_ROWS = 2000  # that it is fitted on, however wide
 TEXT = 64  # values that a text counts as
 BLOCK = 65_536  # rows to prepare at once
@@ -84,7 +84,7 @@ def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
     """Return the numbers of the rows that a preparation is fitted on.
 
     >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**8, 0))
-    (array([0, 1, 2]), 33554432)
+    (array([0, 1, 2]), 4194304)
     """
     cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
     some = drawn(rows, max(MIN_ROWS, CELLS // max(1, cells)), seed)

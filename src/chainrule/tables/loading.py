@@ -29,7 +29,7 @@ TEST, VALIDATION = 0.2, 0.125  # share of all rows, and of the rest
 FEWEST = 10  # rows with a target
 NUMBERED = "distinct integers without a column name (row numbers)"
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # pandas
-MEASURED = 2**24  # values of the held-out rows used for evaluation if a table is on disk
+MEASURED = 2**22  # values of the held-out rows used for evaluation if a table is on disk
 UNBALANCED = 10  # least ratio of the largest to the smallest class that is worth a warning
 
 __all__ = ["TEST", "VALIDATION", "Loaded", "load"]

@@ -20,29 +20,43 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     >>> parse(file.getvalue(), "points.npz")[0].columns
     ['X_1', 'X_2', 'y']
     """
-    arrays = _fields(unpacking.load_numpy(content, name))
+    arrays = unpacking.load_numpy(content, name)
+    return frame(columns(arrays, name), name), note(arrays)
+
+
+def columns(arrays: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the columns of arrays by name, as views."""
+    arrays = _fields(arrays)
     for key, array in arrays.items():
         if array.dtype.kind not in "biufSUMm":
             raise ValueError(f"{name}: the array {key!r} has type {array.dtype}: expected numbers, strings or dates.")
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(rows) != 1 or rows == {0}:
         raise ValueError(f"{name}: expected arrays with the same number of rows, got {sorted(rows)}.")
-    columns: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, array in arrays.items():
         table = array.reshape(len(array), -1)
         names = [key] if array.ndim == 1 else [f"{key}_{i + 1}" for i in range(table.shape[1])]
-        if twice := columns.keys() & names:
+        if twice := found.keys() & names:
             raise ValueError(f"{name}: two arrays give the column {min(twice)!r}: rename one.")
-        columns |= {n: table[:, i] for i, n in enumerate(names)}
-    shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+        found |= {n: table[:, i] for i, n in enumerate(names)}
+    return found
+
+
+def frame(columns: dict[str, Any], name: str) -> pl.DataFrame:
+    """Return columns as a table of polars."""
     try:
-        frame = pl.DataFrame({key: _plain(value) for key, value in columns.items()})
+        return pl.DataFrame({key: plain(value) for key, value in columns.items()})
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{name} cannot be converted to a table: {shown(error)}.") from None
-    return frame, f"NumPy: {shapes}"
 
 
-def _plain(array: Any) -> Any:
+def note(arrays: dict[str, Any]) -> str:
+    """Return the names and shapes of arrays."""
+    return "NumPy: " + ", ".join(f"{key} {array.shape}" for key, array in _fields(arrays).items())
+
+
+def plain(array: Any) -> Any:
     """Return a column as polars accepts it: contiguous, with numbers of at most 64 bits."""
     wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
     return np.ascontiguousarray(array, np.float64 if wide else None)

@@ -80,9 +80,9 @@ class Options:
     query : str, optional
         The SELECT statement, or the name of a table, for a database; by default its only table.
     stream : bool
-        Leave a Parquet or CSV file that does not fit into memory on disk, and read it column by column and block by
-        block. The network is that of ``fast=True``, bit for bit. The folder for temporary files (``TMPDIR``) must have
-        room for the network's inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
+        Leave a Parquet, NumPy or CSV file that does not fit into memory on disk, and read it column by column and block
+        by block. The network is that of ``fast=True``, bit for bit. The folder for temporary files (``TMPDIR``) must
+        have room for the network's inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
     seed : int
         Seed for the split and the network.
 

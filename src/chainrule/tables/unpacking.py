@@ -18,7 +18,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -43,10 +43,11 @@ BROKEN = (
     RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 """Errors of NumPy and zipfile for corrupt files, whose headers are parsed as Python literals."""
+OBJECTS = "it holds Python objects"
 
 __all__ = [
-    "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_numpy", "check_values", "check_zstd",
-    "gunzipped", "load_numpy", "size_of",
+    "BROKEN", "OBJECTS", "VARIABLE", "NumpyHeader", "TooLargeError", "check_cells", "check_content", "check_numpy",
+    "check_values", "check_zstd", "gunzipped", "load_numpy", "numpy_error", "numpy_header", "size_of",
 ]  # fmt: skip
 
 
@@ -234,8 +235,13 @@ def load_numpy(content: bytes, name: str) -> dict[str, Any]:
     except TooLargeError:
         raise
     except BROKEN as error:
-        why = "it holds Python objects" if "allow_pickle" in str(error) else shown(error).rstrip(".")
-        raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
+        raise numpy_error(name, error) from None
+
+
+def numpy_error(name: str, error: Exception) -> ValueError:
+    """Return the error for a corrupt NumPy file."""
+    why = OBJECTS if "allow_pickle" in str(error) else shown(error).rstrip(".")
+    return ValueError(f"{name} cannot be read as a NumPy file: {why}.")
 
 
 def check_numpy(content: bytes, name: str) -> None:
@@ -244,25 +250,36 @@ def check_numpy(content: bytes, name: str) -> None:
     NumPy allocates the memory that a header declares before it reads any data.
     """
     if content.startswith(b"\x93NUMPY"):
-        _check_header(io.BytesIO(content), len(content))
+        numpy_header(io.BytesIO(content), len(content))
         return
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
         check(sum(entry.file_size for entry in entries), len(content), name)
         for entry in entries:
             with archive.open(entry) as file:
-                _check_header(file, entry.file_size)
+                numpy_header(file, entry.file_size)
 
 
-def _check_header(file: Any, size: int) -> None:
+class NumpyHeader(NamedTuple):
+    """The shape of an array in a file, whether it is stored in the order of columns, and the type of its items."""
+
+    shape: tuple[int, ...]
+    by_columns: bool
+    dtype: np.dtype[Any]
+
+
+def numpy_header(file: Any, size: int) -> NumpyHeader:
+    """Return the header of an array, and leave the file at its first item; refuse one that differs from its size."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:
         raise ValueError(f"unknown header version {version}")
-    shape, _, dtype = read[version](file)
+    head = NumpyHeader(*read[version](file))
+    shape, _, dtype = head
     if dtype.hasobject:
-        return  # np.load refuses these
+        return head  # which is refused by its reader
     if not dtype.itemsize or any(not dtype[i].itemsize for i in range(len(dtype.names or ()))):
         raise ValueError("its items have zero bytes")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
         raise ValueError(f"its header declares the shape {shape}, which does not match its size")
+    return head

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.checks import check_count, check_lengths, check_real, check_weights
+from chainrule._internal.taken import Taken, taken
 from chainrule._internal.threads import Threads, choose_threads
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
 from chainrule.losses import Metric
@@ -69,6 +70,8 @@ def check_data(
 ) -> Data:
     """Validate the rows, and set the validation rows aside."""
     data = _rows(network, X, t, sample_weight)
+    if isinstance(X, Taken):  # by an estimator, which gives validation rows as well
+        data = Data(X.X, _spread(X, data.t), None if data.weight is None else _spread(X, data.weight), X.index)
     if validation is None:
         return data
     if isinstance(validation, tuple | list):
@@ -95,17 +98,26 @@ def check_data(
             f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0, so validation is impossible. "
             "Drop such rows, or give validation=(X, t)."
         )
-    held_out = Data(data.X[chosen], data.t[chosen], weight)
+    held_out = Data(taken(data.X, chosen), data.t[chosen], weight)
     return data._replace(rows=np.sort(order[held:]), held_out=_for_evaluate(held_out))
 
 
 def _rows(network: Network, X: MatrixLike, t: ArrayLike, weight: ArrayLike | None, prefix: str = "") -> Data:
-    X = network.check_rows(X, f"{prefix}X")
-    network.check_categories(X, f"{prefix}X")
+    for part in X.parts() if isinstance(X, Taken) else [X]:
+        checked = network.check_rows(part, f"{prefix}X")
+        network.check_categories(checked, f"{prefix}X")
+    X = X if isinstance(X, Taken) else checked
     targets = network.loss.targets(t, network.output_shape[0], network.dtype)
     weights = None if weight is None else check_weights(weight, network.dtype, f"{prefix}sample_weight")
     check_lengths(X, t=targets, sample_weight=weights)
     return Data(X, targets, weights)
+
+
+def _spread(X: Taken, values: Array) -> Array:
+    """Return values of some rows as an array with an entry for every row."""
+    spread = np.zeros((len(X.X), *values.shape[1:]), values.dtype)
+    spread[X.index] = values
+    return spread
 
 
 def _for_evaluate(data: Data) -> dict[str, Any]:

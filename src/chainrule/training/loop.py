@@ -105,7 +105,8 @@ def train(
         L of a batch is then Σ wᵢ ℓᵢ / Σ wᵢ.
     validation : float, (X, t) or (X, t, sample_weight), optional
         Validation data, evaluated after every epoch: a fraction of the rows, held out at random, or separate rows.
-        Held-out rows keep their ``sample_weight``. See :func:`evaluate` for the effect of weights.
+        Held-out rows keep their ``sample_weight``. See :func:`evaluate` for the effect of weights. Those of a
+        memory-mapped X are not copied, but read where they are evaluated.
     metrics : mapping of str to function, optional
         Functions of targets and predictions, evaluated on the validation set; the loss's own by default.
     shuffle : bool or Shuffler

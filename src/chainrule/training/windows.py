@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from typing import Any, final
 
 import numpy as np
 
 from chainrule._internal.machine import free_memory
+from chainrule._internal.taken import in_file
 from chainrule._internal.typing import Array
 
 PART = 0.25  # fraction of the free memory for the rows of the next batches
@@ -71,13 +71,7 @@ class Window:
 
 def window(X: Any) -> Window | None:
     """Return a window over an array that is in a file and larger than half of the free memory, or None."""
-    if not _in_file(X):
+    if not in_file(X):
         return None
     free = free_memory()
     return Window(X, int(PART * free)) if free and X.nbytes > free / 2 else None
-
-
-def _in_file(X: Any) -> bool:
-    while isinstance(X, np.ndarray):
-        X = X.base
-    return isinstance(X, mmap.mmap)

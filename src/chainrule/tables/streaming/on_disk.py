@@ -22,7 +22,7 @@ from chainrule.tables.frames import check_names, plain
 AT_ONCE = 2**26  # bytes of adjacent columns to read together, and of a block of rows, at 8 bytes per value
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
 
-__all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "opened"]
+__all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "check_unchanged", "opened", "stamp_of"]
 
 
 class ChangedFileError(RuntimeError):
@@ -75,7 +75,7 @@ class OnDisk:
 
     def __init__(self, path: Path, scan: pl.LazyFrame, form: Format) -> None:
         self.path, self.format = path, form
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._source, self._scan = scan, scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
         with self.reading() as table:
             self.types: Mapping[str, Any] = table.collect_schema()
@@ -151,12 +151,7 @@ class OnDisk:
 
     def check(self) -> None:
         """Raise ChangedFileError if the file has changed since it was opened."""
-        now = _stamp(self.path)
-        if now != self._stamp:
-            raise ChangedFileError(
-                f"{self.path} changed while it was being read ({self._stamp[0]:,} bytes before, {now[0]:,} now), so "
-                "statistics and training would use different rows. Start again when nothing writes to it."
-            )
+        check_unchanged(self.path, self._stamp)
 
     def _column(self, name: str) -> pl.Series:
         """Return a column, and keep the next ones in the file, which are read with it."""
@@ -206,6 +201,17 @@ def opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return the size of a file and the time of its last change."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns
+
+
+def check_unchanged(path: Path, stamp: tuple[int, int]) -> None:
+    """Raise ChangedFileError if a file has changed since it had this size and time."""
+    now = stamp_of(path)
+    if now != stamp:
+        raise ChangedFileError(
+            f"{path} changed while it was being read ({stamp[0]:,} bytes before, {now[0]:,} now), so "
+            "statistics and training would use different rows. Start again when nothing writes to it."
+        )

@@ -20,12 +20,14 @@ from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
 from chainrule.tables.sources.names import is_local, shown
 from chainrule.tables.sources.several import is_several
-from chainrule.tables.streaming import scratch
+from chainrule.tables.streaming import arrays, scratch
 from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
+NUMPY = (".npy", ".npz")
 PACKED = ".gz"
+STREAMED = "only Parquet (.parquet, .pq), NumPy (.npy, .npz) and CSV (.csv, .tsv, .csv.gz)"
 HEAD = 4 * 2**20  # bytes from which the layout of a CSV file is detected
 
 __all__ = ["memory", "needs_streaming", "open_rows", "open_table"]
@@ -34,8 +36,8 @@ __all__ = ["memory", "needs_streaming", "open_rows", "open_table"]
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     r"""Return the reason why a file must be streamed, or "" if it fits into memory.
 
-    In memory, a table takes about three times the size of its Parquet file or twice that of its CSV file, and preparing
-    it takes as much again; a compressed CSV file counts as four times as large.
+    In memory, a table takes about three times the size of its Parquet or NumPy file or twice that of its CSV file, and
+    preparing it takes as much again; a compressed CSV file counts as four times as large.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def memory(path: str | os.PathLike[str]) -> int:
     kind = _kind(path)
     if not kind or not path.is_file():
         return 0
-    return path.stat().st_size * (6 if kind == "Parquet" else 16 if path.suffix.lower() == PACKED else 4)
+    return path.stat().st_size * (6 if kind != "CSV" else 16 if path.suffix.lower() == PACKED else 4)
 
 
 def open_table(
@@ -76,17 +78,17 @@ def open_table(
     schema: Schema | None = None,
     **reads: Any,
 ) -> Table:
-    """Open a Parquet or CSV file as ``tables.read`` does, but with an :class:`OnDisk` for its frame.
+    """Open a Parquet, NumPy or CSV file as ``tables.read`` does, but with an :class:`OnDisk` for its frame.
 
     ``reads`` are the options of ``tables.read``.
 
-    A CSV file, plain or compressed by gzip, is copied column by column to a temporary file without a name, which is
-    removed when the process ends, even if it is killed.
+    A CSV file, plain or compressed by gzip, or a NumPy file is copied column by column to a temporary file without a
+    name, which is removed when the process ends, even if it is killed.
     """
     path, targets = _file(path), [*dict.fromkeys(targets)]
     given = _options(targets=targets, schema=schema, **reads)
     rows, parsed, source = _opened(path, given, texts=schema is not None)
-    notes, notations = ["Parquet"], dict[str, Notation]()
+    notes, notations = [str(source)], dict[str, Notation]()
     digest = _digest(path)
     if parsed is not None:
         notes = parsed.notes
@@ -117,8 +119,8 @@ def open_rows(path: str | os.PathLike[str], schema: Schema, **reads: Any) -> OnD
     >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
     ...
-    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
-    .csv.gz) can.
+    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq), NumPy (.npy, .npz)
+    and CSV (.csv, .tsv, .csv.gz) can.
     """
     given = _options(schema=schema, **reads)
     rows, parsed, _ = _opened(_file(path), given, texts=given.decimal is None)
@@ -131,7 +133,7 @@ def _file(source: str | os.PathLike[str]) -> Path:
     """Return the path of one file; refuse other sources."""
     text = os.fspath(source)
     if not is_local(text):
-        raise ValueError(f"{shown(text)} cannot be streamed: give a Parquet or CSV file.")
+        raise ValueError(f"{shown(text)} cannot be streamed: give a Parquet, NumPy or CSV file.")
     if is_several(text):
         raise ValueError(f"{text}: several files cannot be streamed: join them into one Parquet file, which can.")
     return Path(text)
@@ -141,23 +143,26 @@ def _options(query: str | None = None, **reads: Any) -> delimited.Options:
     given = reading.options_of(**reads)
     for name, value in (("query", query), ("sheet", given.sheet)):
         if value is not None:
-            raise ValueError(f"--{name} does not go with streaming, which reads one Parquet or CSV file: omit one.")
+            raise ValueError(
+                f"--{name} does not go with streaming, which reads one Parquet, NumPy or CSV file: omit one."
+            )
     return given
 
 
 def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDisk, delimited.Parsed | None, Any]:
-    """Return the rows of a file, the layout of CSV, and what polars reads: the path, or an unpacked copy."""
+    """Return the rows of a file, and of CSV the layout and what polars reads, or else a note."""
     kind = _kind(path)
     if not kind:
-        raise ValueError(f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can.")
+        raise ValueError(f"{path} cannot be streamed: {STREAMED} can.")
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}.")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
-    if kind == "Parquet":
+    if kind != "CSV":
+        scan, note = (pl.scan_parquet(path, cache=False), kind) if kind == "Parquet" else arrays.scan(path)
         form = Format(decimal=given.decimal or "", missing=given.missing)
         own = [word for word in given.missing if word not in NOTHING]
-        return OnDisk(path, without(pl.scan_parquet(path, cache=False), own), form), None, path
+        return OnDisk(path, without(scan, own), form), None, note
     source: Any = path
     with ExitStack() as stack:
         if path.suffix.lower() == PACKED:
@@ -229,7 +234,7 @@ def _kind(path: Path) -> str:
     ending = path.suffix.lower()
     if ending == PACKED:
         return "CSV" if path.with_suffix("").suffix.lower() in TEXT else ""
-    return "Parquet" if ending in PARQUET else "CSV" if ending in TEXT else ""
+    return "Parquet" if ending in PARQUET else "NumPy" if ending in NUMPY else "CSV" if ending in TEXT else ""
 
 
 def _check_layout(parsed: delimited.Parsed, path: str) -> None:

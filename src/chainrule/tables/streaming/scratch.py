@@ -16,7 +16,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-BUCKET = 2**27  # bytes of a matrix to put in order at once, in memory
+BUCKET = 2**26  # bytes of a matrix to put in order at once, in memory
 
 __all__ = ["DiskMatrix", "amount", "closed", "room", "writing"]
 
