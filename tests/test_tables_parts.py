@@ -41,10 +41,8 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("parts") / "other"
-    saving.save(small_tables.trained("regression"), folder)
-    return folder
+def saved(run):
+    return saving.load(run)
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +71,26 @@ def cli(*arguments, status=0):
     return result
 
 
-def said(result):
-    return [line for line in result.stderr.splitlines() if not line.startswith("predicting ")]
+@pytest.fixture
+def go(run, saved):
+    """Predict as the command does; return the number of rows and the notes."""
+
+    def predicted(source="new", out="out", *, model=run / "model.safetensors", **given):
+        return parts.predict_files(saved, model, source, Path(out), **given)
+
+    return predicted
+
+
+@pytest.fixture
+def fails(go):
+    """Return the error of a prediction."""
+
+    def sentence(*arguments, **given):
+        with pytest.raises((ValueError, OSError)) as caught:
+            go(*arguments, **given)
+        return str(caught.value)
+
+    return sentence
 
 
 def found(out="out"):
@@ -85,87 +101,90 @@ def stamps(out="out"):
     return {path.name: path.stat().st_mtime_ns for path in Path(out).glob("part-*.parquet")}
 
 
-def expected(run, *names):
-    saved = saving.load(run)
+def expected(saved, *names):
     return pl.concat(predict(saved, name, keep=["id"])[0] for name in names)
 
+
+NAMES = ["new/a.parquet", "new/b.csv", "new/c.parquet"]
+KEPT = "Complete parts are kept in out: the same command resumes."
 
 # ---------------------------------------------------------------- the parts
 
 
 @pytest.mark.parametrize("source", ["new", "new/*"])
-def test_parts_have_the_predictions_of_one_file(run, source):
-    result = cli(run, source, "--out", "out", "--keep", "id")
-    assert said(result) == ["Wrote 2,000 rows to out"]
-    names = ["new/a.parquet", "new/b.csv", "new/c.parquet"]
-    assert_frame_equal(found(), expected(run, *names), rel_tol=1e-5)
+def test_parts_have_the_predictions_of_one_file(run, saved, source):
+    result = cli(run, source, "--out", "out", "--keep", "id", "--json")
+    assert (result.stderr.splitlines()[-1], json.loads(result.stdout)["rows"]) == ("Wrote 2,000 rows to out", 2000)
+    assert_frame_equal(found(), expected(saved, *NAMES), rel_tol=1e-5)
     assert sorted(stamps()) == [
         f"part-{file:05}-{number:05}.parquet" for file, number in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
     ]
     assert {path.name for path in Path("out").iterdir()} == {*stamps(), parts.PLAN}
 
 
-def test_blocks_are_those_of_a_large_file(run):
-    """The bits do not depend on the files and the threads, only on the blocks."""
-    cli(run, "new/a.parquet", "--out", "one.parquet")
+def test_a_single_file_goes_to_a_folder_that_is_there(run, saved):
     Path("out").mkdir()
-    cli(run, "new/a.parquet", "--out", "out")
-    assert_frame_equal(found(), pl.read_parquet("one.parquet"), rel_tol=1e-5)
+    cli(run, "new/a.parquet", "--out", "out", "--keep", "id")
+    assert_frame_equal(found(), expected(saved, "new/a.parquet"), rel_tol=1e-5)
 
 
-def test_a_second_time_writes_nothing(run):
-    cli(run, "new", "--out", "out")
+def test_a_second_time_writes_nothing(go):
+    go()
     before = stamps()
-    result = cli(run, "new", "--out", "out", "--json")
-    assert json.loads(result.stdout)["rows"] == 2000
+    assert go() == (2000, ())
     assert stamps() == before
-    assert_frame_equal(found(), found())
 
 
-def test_a_file_that_has_changed_is_predicted_again(run):
-    cli(run, "new", "--out", "out", "--keep", "id")
+def test_a_file_that_has_changed_is_predicted_again(go, saved):
+    go(keep=["id"])
     before = stamps()
     rows(500, 7).write_csv("new/b.csv")
-    assert said(cli(run, "new", "--out", "out", "--keep", "id")) == [
-        "Note: new/b.csv has changed since it was predicted: it was predicted again.",
-        "Wrote 1,800 rows to out",
-    ]
+    assert go(keep=["id"]) == (1800, ("new/b.csv has changed since it was predicted: it was predicted again.",))
     after = stamps()
     assert {name for name in after if after[name] != before[name]} == {"part-00001-00000.parquet"}
-    assert_frame_equal(found(), expected(run, "new/a.parquet", "new/b.csv", "new/c.parquet"), rel_tol=1e-5)
+    assert_frame_equal(found(), expected(saved, *NAMES), rel_tol=1e-5)
 
 
-def test_a_part_that_is_missing_is_written_again(run):
-    cli(run, "new", "--out", "out")
+def test_a_part_that_is_missing_is_written_again(go):
+    go()
     whole, before = found(), stamps()
     Path("out/part-00000-00000.parquet").unlink()
-    cli(run, "new", "--out", "out")
+    go()
     assert_frame_equal(found(), whole)
     assert sum(stamps()[name] != before[name] for name in before) == 2
 
 
-def test_the_memory_of_a_part_is_limited(run, monkeypatch):
+def test_the_memory_of_a_part_is_limited(go, monkeypatch):
     monkeypatch.setattr(parts, "BYTES", 1)
-    cli(run, "new/c.parquet", "--out", Path("out").mkdir() or "out")
+    go("new/c.parquet")
     assert len(stamps()) == 2
 
 
-def test_dates_are_read_as_in_the_first_block_after_a_restart(run, monkeypatch):
+def test_dates_are_read_as_in_the_first_block_after_a_restart(go):
     """01/02 could be in January; the 25th of the first block tells that it is in February."""
     days = ["25/01/2001"] * 256 + ["01/02/2001"] * 744
-    table = rows(1000, 1).with_columns(built=pl.Series(days))
-    table.write_csv("new/a.csv")
-    cli(run, "new/a.csv", "--out", Path("out").mkdir() or "out")
+    rows(1000, 1).with_columns(built=pl.Series(days)).write_csv("a.csv")
+    go("a.csv")
     whole = found()
     Path("out/part-00000-00001.parquet").unlink()
-    cli(run, "new/a.csv", "--out", "out")
+    go("a.csv")
     assert_frame_equal(found(), whole)
+
+
+def test_notes_are_on_all_files(go):
+    rows(700, 2).with_columns(city=pl.lit("Paris"), more=pl.lit(1)).write_csv("new/b.csv")
+    rows(300, 3).drop("garden").with_columns(city=pl.lit("Rome")).write_parquet("new/c.parquet")
+    assert go()[1] == (
+        "The column 'more' is not in the schema: ignored.",
+        "The column 'garden' is absent; the schema allows this, so values are treated as missing.",
+        "'city': 1,000 rows have values not seen in training ('Paris', 'Rome'); treated as unknown.",
+    )
 
 
 # ---------------------------------------------------------------- ends of all kinds
 
 
-def test_a_killed_command_resumes(run):
+def test_a_killed_command_resumes(run, saved):
     """By SIGKILL, after some parts: what is there stays, byte by byte, and the rest is added."""
     rows(20_000, 4).write_parquet("new/a.parquet")
     arguments = [sys.executable, "-c", SMALL, "predict", str(run), "new", "--out", "out", "--keep", "id"]
@@ -181,168 +200,134 @@ def test_a_killed_command_resumes(run):
     assert "Wrote 21,000 rows to out" in done.stderr
     assert before.items() <= stamps().items()
     assert {path.name for path in Path("out").iterdir()} == {*stamps(), parts.PLAN}
-    names = ["new/a.parquet", "new/b.csv", "new/c.parquet"]
-    assert_frame_equal(found(), expected(run, *names), rel_tol=1e-5)
+    assert_frame_equal(found(), expected(saved, *NAMES), rel_tol=1e-5)
 
 
-def test_a_broken_file_in_the_middle(run):
-    good = Path("new/b.csv").read_bytes()
-    Path("new/b.csv").rename("b.csv")
+def test_a_broken_file_in_the_middle(go, fails):
+    Path("new/b.csv").unlink()
     Path("new/b.parquet").write_bytes(Path("new/a.parquet").read_bytes()[:5000])
-    result = cli(run, "new", "--out", "out", status=2)
-    assert said(result)[-1].startswith("Error: new/b.parquet cannot be read as Parquet: ")
-    assert said(result)[-1].endswith("Complete parts are kept in out: the same command resumes.")
+    said = fails()
+    assert said.startswith("new/b.parquet cannot be read as Parquet: ")
+    assert said.endswith(KEPT)
     before = stamps()
     rows(700, 2).write_parquet("new/b.parquet")
-    assert said(cli(run, "new", "--out", "out")) == ["Wrote 2,000 rows to out"]
+    assert go() == (2000, ())
     assert before.items() <= stamps().items()
-    assert good
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda table: table.drop("size"), "new/b.csv: The column 'size' is missing but required by the network."),
-        (
-            lambda table: table.with_columns(size=pl.Series(["1"] * 600 + ["big"] * 100)),
-            "new/b.csv: 'size' is a number, but row 601 has 'big' (88 rows so far)",
-        ),
-    ],
-)
-def test_a_file_with_other_rows(run, change, message):
-    change(rows(700, 2)).write_csv("new/b.csv")
-    result = cli(run, "new", "--out", "out", status=2)
-    assert message in result.stderr
-    assert "Complete parts are kept in out: the same command resumes." in result.stderr
-    assert len(stamps()) >= 2
+def test_a_file_without_a_column(go, fails):
+    rows(700, 2).drop("size").write_csv("new/b.csv")
+    assert fails() == f"new/b.csv: The column 'size' is missing but required by the network. {KEPT}"
+    assert len(stamps()) == 2
+    rows(700, 2).write_csv("new/b.csv")
+    assert go() == (2000, ())
 
 
-def test_row_numbers_are_those_of_the_file_after_a_restart(run):
+def test_row_numbers_are_those_of_the_file_after_a_restart(fails):
     rows(700, 2).with_columns(size=pl.Series(["1"] * 600 + ["big"] * 100)).write_csv("new/b.csv")
     for _ in range(2):
-        assert "row 601 has 'big'" in cli(run, "new", "--out", "out", status=2).stderr
+        said = fails()
+        assert said.startswith("new/b.csv: 'size' is a number, but row 601 has 'big'")
+        assert said.endswith(KEPT)
 
 
-def test_a_full_disk(run):
+def test_a_full_disk(go, fails):
     """By the limit on the size of files, which is as a disk that is full."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    Path("out").mkdir()
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limits[1]))
     try:
-        result = cli(run, "new", "--out", "out", status=2)
+        assert fails() == f"cannot write to out: File too large. Free some space. {KEPT}"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert said(result)[-1] == (
-        "Error: cannot write to out: File too large. Free some space. Complete parts are kept in out: the same command "
-        "resumes."
-    )
     assert not stamps()
-    assert said(cli(run, "new", "--out", "out")) == ["Wrote 2,000 rows to out"]
+    assert go() == (2000, ())
 
 
 # ---------------------------------------------------------------- what does not go together
 
 
-def test_other_predictions_in_the_folder(run, other):
-    cli(run, "new", "--out", "out")
-    again = "Choose another folder, or start again with --overwrite.\n"
-    assert cli(other, "new", "--out", "out", status=2).stderr == (
-        f"Error: --out: out has predictions of another model. {again}"
-    )
-    assert cli(run, "new", "--out", "out", "--keep", "id", status=2).stderr == (
-        f"Error: --out: out has predictions with other options (keep: [] then, ['id'] now). {again}"
-    )
+def test_other_predictions_in_the_folder(go, fails, run):
+    go()
+    again = "Choose another folder, or start again with --overwrite."
+    Path("model").write_bytes(b"another")
+    assert fails(model=Path("model")) == f"--out: out has predictions of another model. {again}"
+    assert fails(keep=["id"]) == f"--out: out has predictions with other options (keep: [] then, ['id'] now). {again}"
     rows(300, 5).write_csv("new/d.csv")
-    assert cli(run, "new", "--out", "out", status=2).stderr == (
-        f"Error: --out: out has predictions for other files (new/d.csv was not one of them). {again}"
-    )
+    assert fails() == f"--out: out has predictions for other files (new/d.csv was not one of them). {again}"
     cli(run, "new", "--out", "out", "--keep", "id", "--overwrite")
-    assert found().columns[0] == "id"
+    assert (found().columns[0], found().height) == ("id", 2300)
 
 
-def test_folders_that_are_refused(run):
-    assert "no file fits the pattern new/*.pq." in cli(run, "new/*.pq", "--out", "out", status=2).stderr
+def test_sources_and_folders_that_are_refused(fails):
+    assert fails("new/*.pq") == "no file fits the pattern new/*.pq."
     assert not Path("out").exists()
-    assert "--out: new contains new/a.parquet, which is to be predicted: choose another folder." in (
-        cli(run, "new", "--out", "new", status=2).stderr
-    )
+    said = "--out: new contains new/a.parquet, which is to be predicted: choose another folder."
+    assert fails("new", "new") == said
     Path("other").mkdir()
     Path("other/notes.txt").write_text("mine")
-    assert "--out: other has other files, such as notes.txt: choose an empty or a new folder." in (
-        cli(run, "new", "--out", "other", "--overwrite", status=2).stderr
-    )
-    assert "--out: other: standard input is predicted into one file" in (
-        cli(run, "-", "--out", "other", status=2).stderr
-    )
+    said = "--out: other has other files, such as notes.txt: choose an empty or a new folder."
+    assert fails("new", "other", overwrite=True) == said
+    for source, named in (("-", "standard input"), ("sqlite:///shop.db", "sqlite:///shop.db")):
+        assert fails(source) == f"--out: out: {named} is predicted into one file, such as out/p.parquet."
     Path("new/d.jsonl").write_text('{"size": 1}\n')
-    assert "new/d.jsonl cannot be streamed" in cli(run, "new", "--out", "out", status=2).stderr
+    assert fails().startswith("new/d.jsonl cannot be streamed: only Parquet")
+    rows(1, 1).clear().write_parquet("empty.parquet")
+    assert fails("empty.parquet") == f"no rows to predict: expected at least one. {KEPT}"
 
 
 @pytest.mark.parametrize(
     "content", [b"{", b"[]", b'{"model": 1}', b'{"model":1,"options":2,"files":3,"begun":{"0":1}}']
 )
-def test_a_damaged_plan(run, content):
-    cli(run, "new", "--out", "out")
+def test_a_damaged_plan(go, fails, content):
+    go("new/c.parquet")
     Path("out", parts.PLAN).write_bytes(content)
-    result = cli(run, "new", "--out", "out", status=2)
-    assert f"--out: {Path('out', parts.PLAN)} is damaged." in result.stderr
+    assert fails("new/c.parquet").startswith(f"--out: {Path('out', parts.PLAN)} is damaged. Choose another")
 
 
-def test_a_damaged_part(run):
-    cli(run, "new", "--out", "out")
+def test_a_damaged_part(go, fails):
+    go()
     Path("out/part-00001-00000.parquet").write_bytes(b"PAR1")
-    assert "a part of out is damaged. Remove the parts part-00001-*.parquet." in (
-        cli(run, "new", "--out", "out", status=2).stderr
-    )
+    assert fails() == f"a part of out is damaged. Remove the parts part-00001-*.parquet. {KEPT}"
 
 
-def test_two_commands_at_once(run):
+def test_two_commands_at_once(fails):
     fcntl = pytest.importorskip("fcntl")
     Path("out").mkdir()
     lock = os.open("out", os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another process is writing predictions to out" in cli(run, "new", "--out", "out", status=2).stderr
+        assert fails() == "--out: another process is writing predictions to out: wait until it ends."
     finally:
         os.close(lock)
-
-
-def test_no_rows_at_all(run):
-    rows(1, 1).clear().write_parquet("empty.parquet")
-    Path("out").mkdir()
-    assert "no rows to predict: expected at least one." in cli(run, "empty.parquet", "--out", "out", status=2).stderr
 
 
 # ---------------------------------------------------------------- addresses
 
 
-def test_files_at_addresses(run, here):
-    fsspec = pytest.importorskip("fsspec")
-    memory = fsspec.filesystem("memory")
+def test_files_at_addresses(go, fails, saved):
+    memory = pytest.importorskip("fsspec").filesystem("memory")
     for path in Path("new").iterdir():
         memory.pipe(f"/shop/{path.name}", path.read_bytes())
     assert remote.files("memory://shop/*.parquet") == ["memory:///shop/a.parquet", "memory:///shop/c.parquet"]
-    cli(run, "memory://shop/*", "--out", "out", "--keep", "id")
-    assert_frame_equal(found(), expected(run, "new/a.parquet", "new/b.csv", "new/c.parquet"), rel_tol=1e-5)
+    go("memory://shop/*", keep=["id"])
+    assert_frame_equal(found(), expected(saved, *NAMES), rel_tol=1e-5)
     before = stamps()
     memory.pipe("/shop/c.parquet", Path("new/a.parquet").read_bytes())
-    cli(run, "memory://shop/*", "--out", "out", "--keep", "id")
+    go("memory://shop/*", keep=["id"])
     assert {name for name, stamp in stamps().items() if before.get(name) != stamp} == {
         "part-00002-00000.parquet", "part-00002-00001.parquet",
     }  # fmt: skip
     memory.pipe("/shop/b.csv", b"")
-    assert (
-        "memory:///shop/b.csv is empty" in cli(run, "memory://shop/*", "--out", "out", "--keep", "id", status=2).stderr
+    assert fails("memory://shop/*", keep=["id"]) == (
+        f"memory:///shop/b.csv is empty: expected a table with a header and rows. {KEPT}"
     )
-    assert "no file fits the pattern memory://none/*.csv." in (
-        cli(run, "memory://none/*.csv", "--out", "none", status=2).stderr
-    )
+    assert fails("memory://none/*.csv", "none") == "no file fits the pattern memory://none/*.csv."
 
 
-def test_blocks_come_in_order(run, monkeypatch):
+def test_blocks_come_in_order(saved, monkeypatch):
     """However long the first of them takes."""
-    predictor, seen = predicting.Predictor(saving.load(run), keep=["id"]), []
+    predictor, seen = predicting.Predictor(saved, keep=["id"]), []
     one = predictor._predicted
 
     def slow(frame, checked):

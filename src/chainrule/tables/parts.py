@@ -125,7 +125,8 @@ def predict_files(
 def _inputs(source: str, out: Path) -> list[str]:
     """Return the names of the files, which must be of a kind that can be streamed, and not be in ``out``."""
     if source == "-" or is_database(source):
-        raise ValueError(f"--out: {out}: {shown(source)} is predicted into one file, such as {out / 'p.parquet'}.")
+        name = "standard input" if source == "-" else shown(source)
+        raise ValueError(f"--out: {out}: {name} is predicted into one file, such as {out / 'p.parquet'}.")
     names = several.files(source)
     for name in names:
         if not streamed_kind(name):
