@@ -1,8 +1,8 @@
 """Prediction of many files into a folder: ``python -m benchmarks.predict_large`` prints its speed and its memory.
 
-It is not a workload of ``python -m benchmarks``, because the files take disk space and minutes. Each command is a process
-of its own: rows per second and CPU seconds are those of the whole process, the start and the imports included, and so is
-the peak of resident memory. A second, larger number of files shows that the memory does not grow.
+It is not a workload of ``python -m benchmarks``, because the files take disk space and minutes. Each command is a
+process of its own: rows per second, CPU seconds and the peak of resident memory include its start and its imports. A
+second, larger number of files shows that the memory does not grow.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
+import s3
 import small_tables
 from chainrule.cli.app import app
 from chainrule.tables import parts, predicting, saving
@@ -264,6 +265,9 @@ def test_sources_and_folders_that_are_refused(fails):
     assert not Path("out").exists()
     said = "--out: new contains new/a.parquet, which is to be predicted: choose another folder."
     assert fails("new", "new") == said
+    assert fails("new/*", "new/c.parquet/out") == (
+        "--out: cannot create the folder new/c.parquet/out: Not a directory."
+    )
     Path("other").mkdir()
     Path("other/notes.txt").write_text("mine")
     said = "--out: other has other files, such as notes.txt: choose an empty or a new folder."
@@ -323,6 +327,29 @@ def test_files_at_addresses(go, fails, saved):
         f"memory:///shop/b.csv is empty: expected a table with a header and rows. {KEPT}"
     )
     assert fails("memory://none/*.csv", "none") == "no file fits the pattern memory://none/*.csv."
+
+
+def test_files_in_a_bucket(go, fails, saved, monkeypatch):
+    """A server of S3, with files that change, that are missing, and that are behind a key."""
+    with s3.server(monkeypatch) as system:
+        for path in Path("new").iterdir():
+            system.pipe(f"shop/new/{path.name}", path.read_bytes())
+        go("s3://shop/new/*", keep=["id"])
+        assert_frame_equal(found(), expected(saved, *NAMES), rel_tol=1e-5)
+        before = stamps()
+        assert go("s3://shop/new/*", keep=["id"]) == (2000, ())
+        assert stamps() == before
+        system.pipe("shop/new/b.csv", Path("new/b.csv").read_bytes().replace(b"Bern", b"Rome"))
+        assert go("s3://shop/new/*", keep=["id"])[1][0] == (
+            "s3://shop/new/b.csv has changed since it was predicted: it was predicted again."
+        )
+        assert before["part-00000-00000.parquet"] == stamps()["part-00000-00000.parquet"]
+        system.pipe("shop/new/b.csv", b"size\n1\n")
+        assert fails("s3://shop/new/*", keep=["id"]) == (
+            f"s3://shop/new/b.csv: keep: there is no column 'id'. Known: size. {KEPT}"
+        )
+        assert fails("s3://shop/old/*.csv", "none") == "no file fits the pattern s3://shop/old/*.csv."
+    assert fails("s3://shop/new/*", "none").startswith("cannot reach s3://shop/new/* (")
 
 
 def test_blocks_come_in_order(saved, monkeypatch):

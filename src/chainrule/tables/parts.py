@@ -19,7 +19,7 @@ from chainrule.tables.formats import ending
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.result import SavedRun
 from chainrule.tables.sources import remote, several
-from chainrule.tables.sources.names import is_database, is_local, shown
+from chainrule.tables.sources.names import is_database, is_local, place, shown
 from chainrule.tables.streaming import scratch
 from chainrule.tables.streaming.on_disk import ChangedFileError
 from chainrule.tables.streaming.opening import open_rows, streamed_kind
@@ -146,7 +146,10 @@ def _plain(reads: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Create the folder, and let no other process write to it meanwhile, where the system can tell."""
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--out: cannot create the folder {out}: {error.strerror}.") from None
     lock = None
     with suppress(ImportError):  # not on Windows
         fcntl = importlib.import_module("fcntl")
@@ -229,9 +232,9 @@ def _local(name: str) -> Iterator[Path]:
     if is_local(name):
         yield Path(name)
         return
-    with tempfile.TemporaryDirectory() as folder, scratch.writing():
-        path = Path(folder, f"copy{''.join(ending(Path(name)))}")
-        with path.open("wb") as file:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"copy{''.join(ending(Path(place(name))))}")
+        with scratch.writing(), path.open("wb") as file:
             remote.copy(name, file)
         yield path
 
