@@ -19,6 +19,7 @@ SMALL = 30_000_000
 WORTH_ASKING = 100_000
 """Fewest multiplications for which BLAS may wake up a thread, so that setting the number is worth its 15 µs."""
 
+_here = threading.local()  # in a thread of several that share the cores, alone = True
 _known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
 _blocks: dict[object, int] = {}  # the running blocks, each with its thread
@@ -45,13 +46,18 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
     >>> choose_threads(1000, 3), choose_threads(1000).blas
     (Threads(allowed=3, blas=3, multiplications=1000), 1)
     """
-    threads = threads or _from_environment()
+    threads = threads or (1 if getattr(_here, "alone", False) else _from_environment())
     if threads is not None:
         return Threads(threads, threads, multiplications)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _lock:
         allowed = min([cores, *(_before(library) for library in _libraries())])
     return Threads(allowed, allowed if multiplications > SMALL else 1, multiplications)
+
+
+def work_alone() -> None:
+    """Let everything that the calling thread does take one thread, because other threads use the other cores."""
+    _here.alone = True
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.folder import is_table_run
 from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, ReadOptions, option, takes_options
+from chainrule.tables.sources.names import is_pattern
 
 
 @in_one_sentence
@@ -28,7 +30,12 @@ def predict(
         ),
     ],
     out: Annotated[
-        Path | None, option(None, "Write predictions to this file instead of standard output.", metavar="FILE")
+        Path | None,
+        option(
+            None,
+            "Write predictions to this file instead of standard output, or as parts to this folder.",
+            metavar="FILE",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     data: Data = None,
@@ -47,14 +54,25 @@ def predict(
 
     If the network was trained on a table, INPUT is also a table.
 
-    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
+    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx. If it is a folder, INPUT may
+    be Parquet and CSV files of any size, which are predicted to parts; the same command resumes where it stopped.
     """
-    check_out(out, overwrite=overwrite)
+    into_parts = out is not None and is_table_run(folder) and is_folder(out, source)
+    if not into_parts:
+        check_out(out, overwrite=overwrite)
     asked = {
         "interval": interval, "coerce": coerce or None, "keep": keep or None, "data": data,
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None} | options.reading()
+    if into_parts:
+        commands_of(folder).predict_parts(folder, source, out, overwrite=overwrite, **given)
+        return
     commands_of(folder).predict(folder, source, out, **given)
+
+
+def is_folder(out: Path, source: str) -> bool:
+    """Return whether to write parts to a folder: one that exists, or a name without an ending for several files."""
+    return out.is_dir() or (not (out.suffix or out.exists()) and (is_pattern(source) or Path(source).is_dir()))
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:

@@ -24,7 +24,19 @@ from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
-from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
+from chainrule.tables import (
+    SavedRun,
+    Schema,
+    converting,
+    files,
+    load,
+    models,
+    output,
+    parts,
+    predicting,
+    row_inputs,
+    scores,
+)
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.explaining import Asked, check_row, explain, explanation
@@ -257,14 +269,32 @@ def predict(
             write_data(frame.write_csv())
         else:
             output.write(frame, out)
-    names = saved.schema.classes or [column.name for column in saved.schema.targets]
-    json_output.record(kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=saved.schema.task,
-                       target=[column.name for column in saved.schema.targets],
-                       classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
+    _record(saved, folder, source, rows, out)
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
         say(f"Wrote {rows:,} rows to {out}")
+
+
+def predict_parts(
+    folder: Path, source: str, out: Path, *, overwrite: bool, data: Path | None = None, **given: Any
+) -> None:
+    """Write the predictions for the rows of files as parts in a folder; ``given`` are arguments of ``predict``."""
+    saved = _loaded(folder, data)
+    rows, notes = parts.predict_files(
+        saved, folder / "model.safetensors", source, out, overwrite=overwrite, show=Printer(), **given
+    )
+    _record(saved, folder, source, rows, out)
+    for note in notes:
+        say(f"Note: {note}")
+    say(f"Wrote {rows:,} rows to {out}")
+
+
+def _record(saved: SavedRun, folder: Path, source: str, rows: int, out: Path | None) -> None:
+    names = saved.schema.classes or [column.name for column in saved.schema.targets]
+    json_output.record(kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=saved.schema.task,
+                       target=[column.name for column in saved.schema.targets],
+                       classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
 
 
 def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:

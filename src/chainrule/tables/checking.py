@@ -94,6 +94,16 @@ class Checker:
             alone = f" The only column is {names[0]!r}: is the --delimiter another one?" if len(names) == 1 else ""
             raise ValueError(str(error) + alone) from None
 
+    def begin(self, names: Sequence[str], start: int = 0, head: pl.DataFrame | None = None) -> None:
+        """Check the rows of another file next, from ``start`` on, whose first rows tell the format of its dates."""
+        self._formats = {}
+        if head is not None:
+            first = Checker(self._schema, coerce=True)
+            first(head)
+            self._formats = first._formats
+        self.look(names)
+        self._rows = start
+
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows with the columns and types of the schema."""
         if not self._looked:

@@ -63,16 +63,14 @@ def predict_file(
         If the rows do not match the schema.
     """
     source = open_rows(path, run.schema, **reads)
-    names = [column.name for column in run.schema.used if column.name in source.columns]
     predictor = Predictor(run, interval=interval, coerce=coerce, keep=keep, whole=False)
-    predictor.look(list(source.columns))
-    names += [name for name in predictor.keep if name not in names]
+    names = predictor.begin(source)
     meter = Meter(show, "predicting", source.height, source.path.stat().st_size)
 
     def predicted() -> Iterator[pl.DataFrame]:
-        for block in source.blocks(names):
-            yield predictor(block)
-            meter.add(block.height)
+        for frame in predictor.each(source.blocks(names)):
+            yield frame
+            meter.add(frame.height)
 
     with writing(out) as file:
         rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)

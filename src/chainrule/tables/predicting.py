@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from chainrule._internal.names import did_you_mean
+from chainrule._internal.threads import blas_threads, choose_threads, work_alone
 from chainrule._internal.typing import Array
 from chainrule.tables import models, targets
 from chainrule.tables._polars import pl
@@ -20,6 +23,7 @@ from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.reading import read
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.streaming.on_disk import OnDisk
 
 __all__ = ["Predictor", "check", "outputs", "predict", "seen_values"]
 
@@ -121,11 +125,34 @@ class Predictor:
                 raise ValueError(f"keep: {name!r} is also the name of a prediction: rename the column.")
         self._checker.look([name for name in names if name not in self._others])
 
+    def begin(self, source: OnDisk, start: int = 0) -> list[str]:
+        """Check the columns of a file, whose rows follow from ``start`` on; return the names of those to read."""
+        used = [column.name for column in self.schema.used if column.name in source.columns]
+        self.look(source.columns)
+        names = [name for name in source.columns if name not in self._others]
+        head = next(source.blocks(used), None) if start else None
+        self._checker.begin(names, start, head)
+        return [*used, *(name for name in self.keep if name not in used)]
+
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the predictions of a block of rows."""
         if self.keep:
             self.look(frame.columns)
-        checked = self._checker(frame.drop(self._others))
+        return self._predicted(frame, self._checker(frame.drop(self._others)))
+
+    def each(self, frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """Yield the predictions of blocks of rows, in order; each core predicts a block of its own."""
+        threads, waiting = choose_threads(0).allowed, deque[Future[pl.DataFrame]]()
+        with blas_threads(1), ThreadPoolExecutor(threads, initializer=work_alone) as pool:
+            for frame in frames:
+                checked = self._checker(frame.drop(self._others, strict=False))
+                waiting.append(pool.submit(self._predicted, frame, checked))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _predicted(self, frame: pl.DataFrame, checked: pl.DataFrame) -> pl.DataFrame:
         blocks = [
             _block(self._pipeline, self.schema, cast(checked.slice(at, self._rows), self.schema.columns), self._half)
             for at in range(0, checked.height, self._rows)

@@ -40,10 +40,11 @@ class RowNotes:
     def look(self, names: Sequence[str]) -> None:
         """Refuse a table without a required column, by its column names."""
         there, known = set(names), {column.name for column in (*self._schema.columns, *self._schema.targets)}
-        self.extra = [name for name in names if name not in known]
-        self.missing = [c.name for c in self._schema.used if c.name not in there]
+        extra = [name for name in names if name not in known]
+        missing = [c.name for c in self._schema.used if c.name not in there]
+        self.extra, self.missing = [*dict.fromkeys(self.extra + extra)], [*dict.fromkeys(self.missing + missing)]
         if needed := [c.name for c in self._schema.used if c.name not in there and not c.optional]:
-            hint = did_you_mean(needed[0], self.extra) if self.extra else ""
+            hint = did_you_mean(needed[0], extra) if extra else ""
             hint = hint.partition(" Known:")[0] if hint.startswith("Did you mean") else ""
             raise ValueError(f"{_columns(needed)} missing but required by the network. {hint}".rstrip())
 

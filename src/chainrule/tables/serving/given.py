@@ -27,6 +27,7 @@ KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("nested", (dict, list, tuple, set, np.ndarray)),
 )
 """Kinds of values, and their types. Others are taken as texts."""
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))  # of Arrow
 WIDEST = 10**300  # float64 has no larger integers
 TYPES = {"truth": "bool", "duration": "timedelta64[us]", "time": "timedelta64[us]"} | dict.fromkeys(
     ("moment", "clock", "day"), "datetime64[us]"
@@ -84,7 +85,7 @@ def parts(given: Any) -> Iterator[Part]:
     >>> [(part.kind, part.values, part.rows) for part in parts([41, "x", None])]
     [('number', array([41]), [0]), ('text', ['x'], [1])]
     """
-    given = given.to_pylist() if hasattr(given, "to_pylist") else given  # of Arrow
+    given = _of_arrow(given) if hasattr(given, "to_pylist") else given
     if not isinstance(given, list | tuple):
         dtype: Any = getattr(given, "dtype", None)
         zone = str(getattr(dtype, "time_zone", None) or getattr(dtype, "tz", None) or "")
@@ -106,6 +107,16 @@ def parts(given: Any) -> Iterator[Part]:
     for (kind, zone), at in rows.items():
         if kind != "missing":
             yield from _part(kind, given if isinstance(at, slice) else [given[row] for row in at], at, zone)
+
+
+def _of_arrow(given: Any) -> Any:
+    """Return a column of Arrow as an array if its type has one for all of its values, else as a list."""
+    if str(given.type).startswith("dictionary"):
+        given = given.cast(given.type.value_type)
+    kind = str(given.type)
+    if kind in ("double", "float") or (kind in INTEGERS and not given.null_count):
+        return given.to_numpy(zero_copy_only=False)  # a null is NaN
+    return given.to_pylist()
 
 
 @cache

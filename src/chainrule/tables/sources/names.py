@@ -35,7 +35,13 @@ def is_local(source: str) -> bool:
 
 
 def is_pattern(source: str) -> bool:
-    """Return whether a source is a pattern of files, such as ``sales/*.parquet``; a file of that name comes first."""
+    """Return whether a source is a pattern of files, such as ``sales/*.parquet``; a file of that name comes first.
+
+    >>> is_pattern("s3://shop/*.csv"), is_pattern("https://example.org/t.csv?version=3")
+    (True, False)
+    """
+    if scheme(source):  # ? and [ may be in an address
+        return "*" in source and not is_database(source) and scheme(source) not in ("http", "https")
     return is_local(source) and any(mark in source for mark in "*?[") and not Path(source).exists()
 
 

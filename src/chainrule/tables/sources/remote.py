@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from chainrule._internal.extras import require
 from chainrule.tables import unpacking
-from chainrule.tables.sources.names import scheme, shown
+from chainrule.tables.sources.names import is_local, scheme, shown
 
 CONNECT, READ = 10.0, 60.0  # seconds
 PART = 2**20  # bytes
 
-__all__ = ["fetch"]
+__all__ = ["copy", "fetch", "files", "stamp"]
 
 
 def fetch(source: str) -> bytes:
@@ -36,6 +37,43 @@ def fetch(source: str) -> bytes:
             unpacking.check(size, 0, name)
             parts.append(part)
     return b"".join(parts)
+
+
+def files(pattern: str) -> list[str]:
+    """Return the addresses of the files that fit a pattern such as ``s3://bucket/sales/*.parquet``, sorted."""
+    fsspec = require("fsspec", "sources")
+    name, kind = shown(pattern), scheme(pattern)
+    with _explained(name, kind):
+        system, path = fsspec.core.url_to_fs(pattern, **_options(kind))
+        return sorted(system.unstrip_protocol(found) for found in system.glob(path) if not system.isdir(found))
+
+
+def copy(source: str, file: Any) -> None:
+    """Write the content of the file at an address to a file."""
+    fsspec = require("fsspec", "sources")
+    name, kind = shown(source), scheme(source)
+    with contextlib.ExitStack() as stack:
+        with _explained(name, kind):
+            opened = stack.enter_context(fsspec.open(source, "rb", **_options(kind)))
+        while True:
+            with _explained(name, kind):
+                part = opened.read(PART)
+            if not part:
+                return
+            file.write(part)  # an error of the disk is not one of the server
+
+
+def stamp(source: str) -> list[str]:
+    """Return the size and the version of a file at an address, or on disk, which tell whether it has changed."""
+    if is_local(source):
+        found = Path(source).stat()
+        return [str(found.st_size), str(found.st_mtime_ns)]
+    fsspec = require("fsspec", "sources")
+    name, kind = shown(source), scheme(source)
+    with _explained(name, kind):
+        system, path = fsspec.core.url_to_fs(source, **_options(kind))
+        info = system.info(path)
+    return [str(info.get(key, "")) for key in ("size", "ETag", "LastModified", "mtime", "created")]
 
 
 def _options(kind: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from chainrule.tables import delimited, layout
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import is_table
 from chainrule.tables.frames import plain
-from chainrule.tables.sources.names import is_local, is_pattern
+from chainrule.tables.sources import remote
+from chainrule.tables.sources.names import is_local, is_pattern, scheme, shown
 
 SHOWN = 5  # names in a sentence
 
@@ -50,9 +51,12 @@ def files(source: str) -> list[str]:
     if not is_several(source):
         return [source]
     if is_pattern(source):
-        found = sorted(name for name in glob.glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207  (with a folder)
+        if scheme(source):
+            found = remote.files(source)
+        else:
+            found = sorted(name for name in glob.glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207  (with a folder)
         if not found:
-            raise FileNotFoundError(f"no file fits the pattern {source}.")
+            raise FileNotFoundError(f"no file fits the pattern {shown(source)}.")
         return found
     inside = sorted(Path(source).iterdir())
     found = [str(path) for path in inside if path.is_file() and path.name[0] not in "._" and is_table(path.name)]

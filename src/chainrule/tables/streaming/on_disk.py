@@ -139,10 +139,12 @@ class OnDisk:
         rows: OnDisk = self[np.arange(0, self.height, step)]
         return rows
 
-    def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the file in blocks, in order."""
+    def blocks(self, names: Sequence[str], start: int = 0) -> Iterator[pl.DataFrame]:
+        """Yield the rows of the file from ``start`` on in blocks, in order."""
         with self.reading() as scan:
-            for frame in scan.select(names).collect_batches(chunk_size=self.block_rows, maintain_order=True):
+            for frame in (
+                scan.select(names).slice(start).collect_batches(chunk_size=self.block_rows, maintain_order=True)
+            ):
                 yield plain(self._tidied(frame))
 
     def numbers(self, rows: Array) -> Array:

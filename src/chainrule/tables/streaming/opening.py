@@ -18,7 +18,7 @@ from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import without
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
-from chainrule.tables.sources.names import is_local, shown
+from chainrule.tables.sources.names import is_local, place, shown
 from chainrule.tables.sources.several import is_several
 from chainrule.tables.streaming import arrays, scratch
 from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
@@ -30,7 +30,7 @@ PACKED = ".gz"
 STREAMED = "only Parquet (.parquet, .pq), NumPy (.npy, .npz) and CSV (.csv, .tsv, .csv.gz)"
 HEAD = 4 * 2**20  # bytes from which the layout of a CSV file is detected
 
-__all__ = ["memory", "needs_streaming", "open_rows", "open_table"]
+__all__ = ["memory", "needs_streaming", "open_rows", "open_table", "streamed_kind"]
 
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
@@ -228,6 +228,15 @@ def _copied(rows: OnDisk, source: Any) -> pl.LazyFrame:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def streamed_kind(name: str) -> str:
+    """Return the format of a file that can be streamed, by its name, or "".
+
+    >>> streamed_kind("sales.parquet"), streamed_kind("s3://shop/sales.csv.gz"), streamed_kind("sales.xlsx")
+    ('Parquet', 'CSV', '')
+    """
+    return _kind(Path(place(name)))
 
 
 def _kind(path: Path) -> str:

@@ -1,0 +1,84 @@
+"""Prediction of many files into a folder: ``python -m benchmarks.predict_large`` prints its speed and its memory.
+
+It is not a workload of ``python -m benchmarks``, because the files take disk space and minutes. Each command is a
+process of its own: rows per second, CPU seconds and the peak of resident memory include its start and its imports. A
+second, larger number of files shows that the memory does not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import report
+
+ROWS = 500_000  # of a file
+
+
+def rows(count: int, seed: int) -> Any:
+    """Return customers: four numbers, two categories, and whether they leave."""
+    import polars as pl
+
+    rng = np.random.default_rng(seed)
+    z, plan = rng.normal(size=(count, 4)), rng.integers(0, 3, count)
+    score = z[:, 0] - z[:, 1] + 0.5 * z[:, 2] * z[:, 3] + 0.8 * (plan == 1) + 0.5 * rng.normal(size=count)
+    return pl.DataFrame(
+        {
+            "id": np.arange(count),
+            "age": (40 + 12 * z[:, 0]).round(),
+            "income": np.exp(10 + z[:, 1]),
+            "visits": z[:, 2],
+            "score": z[:, 3],
+            "plan": pl.Series(["free", "pro", "team"])[plan],
+            "region": pl.Series([f"region {i}" for i in range(8)])[rng.integers(0, 8, count)],
+            "left": np.where(score > 0, "yes", "no"),
+        }
+    )
+
+
+def predicted(run: Path, source: Path, out: Path) -> tuple[float, float, float]:
+    """Predict the files of a folder; return the seconds, the CPU seconds and the peak memory in MiB."""
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "chainrule.cli", "predict", run, f"{source}/*.parquet", "--out", out]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"chainrule predict ended with status {process.returncode}")
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    """Train both kinds of network, and predict few and many files with each."""
+    from chainrule import tables
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, nargs=2, default=(2, 8), metavar=("FEW", "MANY"))
+    few, many = parser.parse_args().files
+    machine = report.machine()
+    print(f"{machine['cpu']}, {machine['cores']} cores")
+    print(f"{'model':10}{'rows':>12}{'rows/s':>12}{'CPU s per million':>20}{'peak MiB':>10}")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for count in (few, many):
+            (folder / f"{count}").mkdir()
+            for i in range(count):
+                rows(ROWS, i + 1).drop("left").write_parquet(folder / f"{count}" / f"{i:03}.parquet")
+        for name, fast in (("--fast", True), ("default", False)):
+            tables.save(tables.train(rows(20_000, 0).drop("id"), "left", fast=fast), folder / name)
+            for count in (few, many):
+                seconds, cpu, peak = predicted(folder / name, folder / f"{count}", folder / f"{name} {count}")
+                total = count * ROWS
+                print(f"{name:10}{total:12,}{total / seconds:12,.0f}{cpu / total * 1e6:20.1f}{peak:10,.0f}")
+
+
+if __name__ == "__main__":
+    main()
