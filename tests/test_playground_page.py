@@ -452,9 +452,22 @@ def test_a_lesson_hides_and_its_goal_lights_up(opened):
     page.get_by_role("textbox", name="Task").fill("Separate the circles.")
     page.get_by_role("textbox", name="Task").blur()
     page.get_by_label("Goal").select_option("val_accuracy")
+    page.locator(".goal").wait_for()  # of the network that has it: the fields are made anew with it
     page.get_by_label("loss curves").check()
     expect(page.locator(".curves")).to_be_hidden()
     assert page.locator(".task").inner_text() == "Separate the circles."
+    press(page, "Run")
+    page.locator(".goal.reached").wait_for()
+
+
+def test_lessons_of_the_menu(opened):
+    page = opened()
+    page.get_by_label("Open a lesson").select_option("hidden-layer")
+    expect(page.locator(".task")).to_contain_text("Add a hidden layer")
+    expect(page.locator(".lab")).to_be_hidden()
+    page.get_by_role("button", name="Add a hidden layer before the output").click()
+    page.get_by_role("button", name="Hidden 1, unit 4", exact=True).wait_for()
+    page.get_by_role("button", name="Hidden 1: add a unit").click()
     press(page, "Run")
     page.locator(".goal.reached").wait_for()
 

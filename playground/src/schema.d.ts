@@ -91,6 +91,11 @@ source: string
 limits: {
 [k: string]: number
 }
+lessons: {
+name: string
+title: string
+state: State
+}[]
 } | {
 type: "configured"
 state: State
