@@ -30,7 +30,7 @@ from chainrule.playground.catalog import catalog
 from chainrule.playground.data import Data, prepare
 from chainrule.playground.editing import MISTAKES, Edit, is_editable, source_of
 from chainrule.playground.frames import POINTS, Curve
-from chainrule.playground.session import Session
+from chainrule.playground.session import EPOCHS, Session
 from chainrule.playground.sets import SETS
 from chainrule.playground.state import BEGIN, begin_with, read
 
@@ -219,7 +219,7 @@ def test_the_page_shows_to_the_bit_what_train_does_in_200_steps(name):
 def test_heat_maps_are_the_units_and_the_prediction_over_the_plane():
     _, network = trained(BEGIN, 50)
     with Page(BEGIN) as page:
-        box = page.until("configured")[0]["box"]
+        box = page.until("data")[0]["box"]
         page.at(0)
         _, arrays = page.ask("step", count=50, unit="step").at(50)
     rows, across = box["shape"]
@@ -357,17 +357,20 @@ def test_inspect_works_out_the_entry_that_is_asked_for():
 
 def test_sweep_surface_and_look():
     with Page(state(data={"name": "digits", "samples": 200}, layers=[Dense(10)])) as page:
-        assert page.until("configured")[0]["box"] is None
+        assert page.until("data")[0]["box"] is None
         _, arrays = page.at(0)
         assert "output" not in arrays
         page.ask("look", columns=[20, 21], slice=None)
-        assert page.until("configured")[0]["box"]["names"] == ["pixel 20", "pixel 21"]
+        header, arrays = page.until("data")
+        assert header["box"]["names"] == ["pixel 20", "pixel 21"]
+        np.testing.assert_allclose(arrays["place"], arrays["X"][:, [20, 21]], rtol=1e-6)
+        assert (np.ptp(arrays["plane"], axis=(1, 2)) > 0).nonzero()[0].tolist() == [20, 21]
         _, arrays = page.at(0)
         assert arrays["output"].shape == (10, 50, 50)
         page.ask("step", count=20, unit="step").at(20)
         page.ask("look", columns=[], slice=None)
-        assert page.until("configured")[0]["box"]["names"] == ["component 1", "component 2"]
-        _, arrays = page.until("data")
+        header, arrays = page.until("data")
+        assert header["box"]["names"] == ["component 1", "component 2"]
         assert np.cov(arrays["place"][:100].T)[0, 1] == pytest.approx(0, abs=0.05)
         assert (arrays["place"][:100].std(axis=0) > 2).all()  # of 64 standardized inputs
         page.at(20)
@@ -495,15 +498,18 @@ def test_features_are_inputs_and_the_heat_maps_are_over_x_and_y():
     assert network.layers[0].W.shape == (4, 2)
     with Page(given) as page:
         configured, _ = page.until("configured")
+        data, rows = page.until("data")
+        box = data["box"]
         header, arrays = page.at(0)
         header, arrays = page.ask("step", count=200, unit="step").at(200)
         program, _ = page.ask("take", what="python").until("file")
         assert "from 0 to 1" in page.refused("look", columns=[2, 3], slice=None)["text"]
     assert configured["data"]["names"] == ["x", "y", "xy", "sin πx"]
-    assert (configured["data"]["inputs"], configured["data"]["features"], len(configured["box"]["slice"])) == (4, 2, 2)
+    assert (configured["data"]["inputs"], configured["data"]["features"], len(box["slice"])) == (4, 2, 2)
+    np.testing.assert_allclose(rows["plane"][2], rows["plane"][0] * rows["plane"][1], rtol=1e-5)
     same_parameters(arrays, network)
     assert header["metrics"]["val_accuracy"] > 0.9  # which no line through x and y alone does
-    x, y = (np.linspace(*configured["box"][name], 50) for name in ("x", "y"))
+    x, y = (np.linspace(*box[name], 50) for name in ("x", "y"))
     corner = np.array([[x[-1], y[0], x[-1] * y[0], np.sin(np.pi * x[-1])]], "float32")
     np.testing.assert_allclose(arrays["output"][:, 0, -1], network.predict(corner)[0], atol=1e-5)
     space = {}
@@ -591,6 +597,29 @@ def test_points_drawn_by_hand():
         page.at(0)
         _, arrays = page.ask("step", count=1, unit="epoch").at(3)
     assert np.isfinite(arrays["W/0"]).all()
+
+
+def test_points_at_which_a_curve_is_to_pass():
+    points = [[-1, 0.5], [-0.5, -0.25], [0, 0.75], [0.5, 0.1], [1, -1]]
+    drawn = {"name": "points", "points": points, "regression": True, "test": 0, "scale": False}
+    with Page(with_loss(state([Dense(4), Tanh(), Dense(1)], drawn, batch_size=2), "squared_error")) as page:
+        configured, _ = page.until("configured")
+        _, arrays = page.until("data")
+        page.at(0)
+    assert (configured["data"]["classes"], configured["data"]["names"]) == ([], ["x"])
+    np.testing.assert_allclose(np.hstack([arrays["X"], arrays["t"]]), points, rtol=1e-6)
+    with pytest.raises(RefusedError, match="two or three numbers"):
+        Data.read({"name": "points", "points": [[1]], "regression": True})
+
+
+def test_a_long_run_keeps_a_bounded_history():
+    with Page(state(data={"samples": 8}, batch_size=4)) as page:
+        page.at(0)
+        page.ask("step", count=1000, unit="epoch").at(1000)
+        history = page.session.run.history
+        assert len(history) <= EPOCHS
+        assert history["epoch"][0] == 1
+        assert history.last()["epoch"] == 999  # that of the last batch is not over
 
 
 def test_the_catalog_has_every_part_and_its_state_is_complete():

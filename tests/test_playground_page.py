@@ -225,9 +225,12 @@ def test_every_data_set_trains(opened, name):
 def test_a_link_is_the_state(opened):
     page = opened()
     page.get_by_label("Data set").select_option("moons")
+    page.locator(".legend, .scale").get_by_text("upper").first.wait_for()  # the new network
+    before = page.evaluate("location.hash")
     page.get_by_label("Batch size").fill("7")
     page.get_by_label("Batch size").press("Enter")
-    page.wait_for_timeout(400)
+    expect(page.locator(".data .note")).to_contain_text("250 training rows")
+    page.wait_for_function("before => location.hash && location.hash !== before", arg=before)
     fragment = page.evaluate("location.hash")
     other = opened(fragment)
     assert other.get_by_label("Data set").input_value() == "moons"
@@ -246,6 +249,93 @@ def test_step_by_step(opened):
     assert page.locator(".operation .checked").count() > 0
     assert page.locator(".operation .checked.wrong").count() == 0
     assert "chainrule/layers" in page.locator(".operation figcaption").first.inner_text()
+
+
+def test_each_number_opens_its_equation(opened):
+    page = opened()
+    press(page, "Trace")
+    page.locator(".operations button", has_text="Dense(8)").nth(2).click()  # backward of layer 2
+    dW = page.get_by_role("grid", name="dW (8, 8)")
+    dW.locator("td").nth(10).click()
+    expect(page.locator(".operation .worked")).to_have_text(re.compile(r"dW\[1, 2\] = "))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.locator(".operation .worked")).to_have_text(re.compile(r"dW\[2, 3\] = "))
+    expect(page.locator(".spoken")).to_have_text(re.compile(r"dW\[2, 3\] = .*: right"))
+    page.get_by_role("grid", name="dx (1, 8)").locator("td").nth(4).click()
+    expect(page.locator(".operation .worked").last).to_have_text(re.compile(r"dx\[0, 4\] = "))
+    expect(page.locator(".operation .checked").last).to_have_text(re.compile(r"✓ dx\[0, 4\] = .*L\(x\[0, 4\] \+ h\)"))
+    page.locator(".operations button", has_text="Tanh").first.click()
+    page.get_by_role("grid", name="y (1, 8)").locator("td").nth(5).click()
+    expect(page.locator(".operation .worked")).to_have_text(re.compile(r"y\[0, 5\] = tanh"))
+    page.locator(".operations button", has_text="SoftmaxCrossEntropy").click()
+    page.get_by_role("grid", name="p (1, 2)").locator("td").nth(0).click()
+    expect(page.locator(".operation .worked").last).to_have_text(re.compile(r"dy\[0, 0\] = "))
+
+
+def test_run_before_the_network_is_there_keeps_its_speed(opened):
+    page = opened()
+    page.evaluate(
+        """() => {
+            const send = WebSocket.prototype.send;
+            window.runs = [];
+            WebSocket.prototype.send = function (text) {
+                if (JSON.parse(text).type === "run") runs.push(JSON.parse(text).pace);
+                send.call(this, text);
+            };
+            const find = name => [...document.querySelectorAll("button")].find(one => one.textContent === name);
+            const size = document.querySelectorAll("input[type=number]");
+            const batch = [...size].find(one => one.labels[0]?.textContent === "Batch size");
+            batch.value = "50";
+            batch.dispatchEvent(new Event("change"));
+            find("Run").click();
+        }"""
+    )
+    page.wait_for_function("() => runs.length > 0")
+    assert page.evaluate("runs") == [5]  # the batches of an epoch of the new network
+
+
+def test_heat_maps_over_principal_components_and_slices(opened):
+    page = opened()
+    page.get_by_label("Data set").select_option("csv")
+    rows = "\n".join(f"{i % 7},{i % 5},{i % 3},{'yes' if i % 7 > 3 else 'no'}" for i in range(60))
+    page.get_by_label("or paste it here").fill(f"a,b,c,kind\n{rows}")
+    press(page, "Use this table")
+    page.get_by_label("Heat maps over").select_option("pca")
+    expect(page.locator(".axis.x")).to_have_text("component 1")
+    page.get_by_label("Heat maps over").select_option("two")
+    expect(page.locator(".axis.y")).to_have_text("b")
+    picture = "document.querySelector('.map').toDataURL()"
+    before = page.evaluate(picture)
+    page.get_by_role("slider", name="c").fill("1")
+    page.wait_for_function(f"before => {picture} !== before", arg=before)
+
+
+def test_parts_inside_parts(opened):
+    page = opened()
+    page.get_by_label("Schedule", exact=True).select_option("WarmUp")
+    page.get_by_label("Then").select_option("Cosine")
+    page.get_by_role("group", name="Then").get_by_label("End").fill("0.25")
+    page.get_by_role("group", name="Then").get_by_label("End").press("Enter")
+    page.get_by_role("button", name=re.compile("Hidden 1, Dense.*settings")).click()
+    page.get_by_label("Add a layer after it").select_option("Residual")
+    page.get_by_role("button", name=re.compile("Residual.*settings")).click()
+    page.get_by_label("Add an inner layer").select_option("Dropout")
+    page.get_by_role("group", name="Inner layer 3").get_by_label("Rate").fill("0.4")
+    page.get_by_role("group", name="Inner layer 3").get_by_label("Rate").press("Enter")
+    page.get_by_role("button", name=re.compile(r"Residual.*Dropout\(0.4\).*settings")).wait_for()
+    press(page, "Step")
+    at_step(page, 1)
+    assert page.get_by_role("group", name="Then").get_by_label("End").input_value() == "0.25"
+
+
+def test_features_of_the_inputs(opened):
+    page = opened()
+    page.get_by_label("xy", exact=True).check()
+    page.get_by_role("button", name="Input xy", exact=True).wait_for()
+    press(page, "Step")
+    at_step(page, 1)
 
 
 def test_a_point_on_the_map_is_traced_and_the_curve_goes_back(opened):
@@ -318,6 +408,12 @@ def test_drawn_points_by_keyboard(opened):
             page.keyboard.press(moves)
             page.keyboard.press("Space")
     page.get_by_text("4 training rows, 4 held out; 2 classes").wait_for()
+    page.get_by_label("Points are").select_option("curve")
+    page.locator(".pad").focus()
+    for move in ("ArrowRight", "ArrowUp", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(move)
+        page.keyboard.press("Space")
+    page.get_by_text("3 training rows, 3 held out; regression").wait_for()
 
 
 def test_a_pasted_table(opened):
@@ -328,8 +424,7 @@ def test_a_pasted_table(opened):
     assert page.get_by_label("Target column").input_value() == "kind"
     press(page, "Use this table")
     page.get_by_text("30 training rows, 30 held out; 2 classes").wait_for()
-    page.get_by_label("Across").select_option("a")
-    page.get_by_label("Up", exact=True).select_option("b")
+    page.get_by_label("Heat maps over").select_option("two")
     page.locator(".stage").wait_for()
     page.get_by_label("or paste it here").fill("a,kind\n1,x\n2")
     press(page, "Use this table")
@@ -357,9 +452,22 @@ def test_a_lesson_hides_and_its_goal_lights_up(opened):
     page.get_by_role("textbox", name="Task").fill("Separate the circles.")
     page.get_by_role("textbox", name="Task").blur()
     page.get_by_label("Goal").select_option("val_accuracy")
+    page.locator(".goal").wait_for()  # of the network that has it: the fields are made anew with it
     page.get_by_label("loss curves").check()
     expect(page.locator(".curves")).to_be_hidden()
     assert page.locator(".task").inner_text() == "Separate the circles."
+    press(page, "Run")
+    page.locator(".goal.reached").wait_for()
+
+
+def test_lessons_of_the_menu(opened):
+    page = opened()
+    page.get_by_label("Open a lesson").select_option("hidden-layer")
+    expect(page.locator(".task")).to_contain_text("Add a hidden layer")
+    expect(page.locator(".lab")).to_be_hidden()
+    page.get_by_role("button", name="Add a hidden layer before the output").click()
+    page.get_by_role("button", name="Hidden 1, unit 4", exact=True).wait_for()
+    page.get_by_role("button", name="Hidden 1: add a unit").click()
     press(page, "Run")
     page.locator(".goal.reached").wait_for()
 

@@ -202,6 +202,7 @@ def test_the_command_serves_a_csv_file_until_ctrl_c(tmp_path):
     [
         ("a.csv", b"a,b\n1,2\nx,3\n1,2\n1,2\n", "column 'a': 'x' is not a number"), ("a.csv", b"\xff\xfe\x00", "UTF-8"),
         ("a.json", b"{", "a.json:"), ("a.json", b'{"more": 1}', "unknown field 'more'"), ("a.parquet", b"", "expected a .csv"),
+        ("hiden-layer", b"", "a lesson (neuron, classes, hidden-layer,"), ("#x", b"", "copy all of it"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused_with_a_sentence(tmp_path, name, content, said):

@@ -335,8 +335,13 @@ class TestChecks:
         network, rows = around(name)
         usual = cr.trace(network, rows(3), np.ones((3, 2)))
         first = next(step for step in usual.steps if (step.phase, step.layer) == ("backward", 0))
-        last = {check.gradient: tuple(n - 1 for n in first[check.gradient].shape) for check in first.checks}
-        trace = cr.trace(network, rows(3), np.ones((3, 2)), entries={0: last})
+        gradients = {check.gradient for check in first.checks}
+        if not network.layers[0].integer_columns():
+            gradients.add("dx")
+        last = {name: tuple(n - 1 for n in first[name].shape) for name in gradients}
+        trace = cr.trace(network, rows(3), np.ones((3, 2)), entries={0: last, "loss": {"dy": (2, 0)}})
+        (loss,) = (step for step in trace.steps if step.phase == "loss")
+        assert [check.entry for check in loss.checks] == ["dy[2, 0]"]
         step = next(step for step in trace.steps if (step.phase, step.layer) == ("backward", 0))
         assert {check.gradient: check.at for check in step.checks} == last
         for check in step.checks:
@@ -928,7 +933,7 @@ class TestBadInput:
             ({"image_shape": (2, 2)}, "image_shape: expected height times width to be the 2 inputs"),
             ({"optimizer": "sdg"}, "unknown optimizer 'sdg'"),
             ({"seed": -1}, "seed: expected a whole number"),
-            ({"entries": {0: {"dV": (0, 0)}}}, "layer 0 has no gradient .dV.. It has: dW, db"),
+            ({"entries": {0: {"dV": (0, 0)}}}, "layer 0 has no gradient .dV.. It has: dW, db, dx"),
             ({"entries": {1: {"dW": (0,)}}}, "layer 1 has no gradient 'dW'. It has: dx"),
             ({"entries": {0: {"dW": (9, 0)}}}, r"layer 0, dW: expected an index of shape \(2, \d\), got \[9, 0\]"),
         ],

@@ -1,7 +1,7 @@
 // What the page knows, and who wants to hear when it changes.
 import { decodeState, encodeState } from "./address";
 import type { Binary, Frame } from "./frames";
-import type { Catalog, Configured, Known, Reply, Request, State } from "./protocol";
+import type { Box, Catalog, Configured, Known, Reply, Request, State } from "./protocol";
 import type { Listener, Transport } from "./transport";
 
 type Data = Extract<Binary, { kind: "data" }>;
@@ -16,12 +16,16 @@ interface Events {
   running: boolean;
   selected: Selection | null;
   said: string;
+  note: string;
   reverted: State;
   traced: number | null;
   operation: number | null;
   refused: { about: string | null; text: string };
   closed: string;
 }
+
+/** Entries of gradients, by layer and gradient. */
+export type Entries = Record<string, Record<string, number[]>>;
 
 /** A unit of a layer, or (unit null) the layer itself. */
 export interface Selection {
@@ -45,6 +49,7 @@ export class App implements Listener {
   pace: Pace = "epoch";
   selected: Selection | null = null;
   traced: number | null = null;
+  entries: Entries = {}; // that the trace works out, in place of the largest
 
   private transport: Transport | null = null;
   private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
@@ -62,6 +67,11 @@ export class App implements Listener {
 
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
     for (const listener of this.listeners[name] ?? []) listener(event);
+  }
+
+  /** The plane of the heat maps. */
+  get box(): Box | null {
+    return this.data?.box ?? null;
   }
 
   known(kind: Kind, type: string): Known | undefined {
@@ -86,17 +96,16 @@ export class App implements Listener {
   run(): void {
     this.setRunning(!this.running);
     if (!this.running) this.send({ type: "pause" });
-    else this.advance();
+    else if (this.configured && !this.timer) this.advance(); // else as soon as there is the network that was asked for
   }
 
   setPace(pace: Pace): void {
     this.pace = pace;
-    if (!this.running) return;
-    this.advance();
+    if (this.running && this.configured) this.advance();
   }
 
   private advance(): void {
-    const pace = { step: 1, epoch: this.configured?.batches ?? 1, all: null }[this.pace];
+    const pace = { step: 1, epoch: this.configured!.batches, all: null }[this.pace];
     this.send({ type: "run", pace });
   }
 
@@ -130,7 +139,7 @@ export class App implements Listener {
   /** Ask for the worked example of a training row. */
   trace(sample: number): void {
     this.traced = sample;
-    this.send({ type: "inspect", sample });
+    this.send({ type: "inspect", sample, entries: this.entries });
     this.emit("traced", sample);
   }
 
@@ -143,6 +152,7 @@ export class App implements Listener {
     if (reply.type === "catalog") void this.start(reply);
     else if (reply.type === "configured") this.settle(reply);
     else if (reply.type === "error") this.refused(reply.about, reply.text);
+    else if (reply.type === "note") this.emit("note", reply.text);
     else this.emit("reply", reply);
   }
 
@@ -205,12 +215,14 @@ export class App implements Listener {
     if (this.waiting) this.send({ type: "ack", frame: this.waiting.frame }); // of the network before
     this.waiting = this.frame = this.data = null;
     this.traced = null;
+    this.entries = {};
     this.configured = configured;
     if (!this.timer) this.state = structuredClone(configured.state); // else the page has a newer one, not sent yet
     const { selected } = this;
     if (selected && (selected.layer >= configured.layers.length
       || (selected.unit ?? 0) >= (configured.layers[selected.layer]!.output[0] ?? 0))) this.select(null);
     this.emit("configured", configured);
+    if (this.running) this.advance();
     void encodeState(configured.state).then((text) => history.replaceState(null, "", `#${text}`));
   }
 }

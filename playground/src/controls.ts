@@ -41,6 +41,14 @@ export function controls(app: App): HTMLElement {
     if (frame.ended) app.say(frame.ended);
   });
 
+  const lessons = h("select", { "aria-label": "Open a lesson", onchange: () => {
+    const chosen = app.catalog.lessons.find(({ name }) => name === lessons.value);
+    lessons.value = "";
+    if (chosen) app.edit(() => { app.state = structuredClone(chosen.state); });
+  } });
+  app.on("catalog", (catalog) => lessons.replaceChildren(
+    h("option", { value: "" }, "Lessons"), ...catalog.lessons.map(({ name, title }) => h("option", { value: name }, title))));
+
   return h("div", { className: "controls" },
     h("div", { className: "buttons", role: "group", "aria-label": "Training" },
       run,
@@ -49,6 +57,7 @@ export function controls(app: App): HTMLElement {
       button("Step", () => app.step("step"), { title: "Train on the next batch" }),
       button("Epoch", () => app.step("epoch"), { title: "Train to the end of the epoch" }),
       button("Back", () => app.back(), { title: "Go back one step" }),
-      button("Reset", () => app.reset(), { title: "Return to the initial parameters" })),
+      button("Reset", () => app.reset(), { title: "Return to the initial parameters" }),
+      lessons),
     readings);
 }

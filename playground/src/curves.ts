@@ -123,5 +123,5 @@ export function curves(app: App): HTMLElement {
     h("div", { className: "row" }, h("h2", {}, "Loss"), checkbox("Log scale", logarithmic, (on) => { logarithmic = on; draw(); })),
     svg, legend,
     h("div", { className: "fields" }, field("Go back to step", goal), button("Go", () => app.back(goal.valueAsNumber)),
-      keep));;
+      keep));
 }

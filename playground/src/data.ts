@@ -1,27 +1,8 @@
 // The data: which, how many, how noisy, how much is held out.
 import type { App } from "./app";
-import { button, checkbox, field, h, keepFocus, number, select } from "./dom";
+import { button, checkbox, field, focused, h, keepFocus, number, select, slider } from "./dom";
 import { csv, pad } from "./own";
 import { suit } from "./suit";
-
-function slider(
-  label: string, value: number, range: { min: number; max: number; step: number }, text: (value: number) => string,
-  changed: (value: number) => void,
-): HTMLElement {
-  const reading = h("output", {}, text(value));
-  const input = h("input", { type: "range", ...range });
-  input.valueAsNumber = value;
-  input.setAttribute("aria-valuetext", text(value));
-  input.addEventListener("input", () => {
-    reading.textContent = text(input.valueAsNumber);
-    input.setAttribute("aria-valuetext", text(input.valueAsNumber));
-    changed(input.valueAsNumber);
-  });
-  const made = field(label, input);
-  made.classList.add("slider");
-  made.firstElementChild!.append(reading);
-  return made;
-}
 
 export function data(app: App): HTMLElement {
   const body = h("div", { className: "stack" });
@@ -29,6 +10,16 @@ export function data(app: App): HTMLElement {
 
   let openFile: ((file: File) => void) | null = null;
   let own = ""; // "points" or "csv", while that is being made
+
+  // Functions of one or two inputs, as further inputs.
+  const features = (): HTMLElement | string => {
+    const count = (app.configured?.data.inputs ?? 64) - (app.configured?.data.features ?? 0);
+    if (count > 2) return "";
+    const now = app.state.data.features ?? [];
+    return h("div", { className: "fields", role: "group", "aria-label": "Features" },
+      ...app.catalog.features.filter((name) => count > 1 || !name.includes("y")).map((name) => checkbox(name, now.includes(name), (on) =>
+        app.edit((state) => { state.data.features = app.catalog.features.filter((other) => other === name ? on : now.includes(other)); }))));
+  };
 
   const build = (): void => {
     const { data: now } = app.state;
@@ -52,6 +43,7 @@ export function data(app: App): HTMLElement {
       drawn ? "" : slider("Rows", now.samples, { min: 20, max: 2000, step: 20 }, String, (value) => app.edit((state) => { state.data.samples = value; })),
       drawn ? "" : slider("Noise", now.noise, { min: 0, max: 1, step: 0.05 }, percent, (value) => app.edit((state) => { state.data.noise = value; })),
       slider("Held out", now.test, { min: 0, max: 0.9, step: 0.1 }, percent, (value) => app.edit((state) => { state.data.test = value; })),
+      features(),
       checkbox("Standardize inputs", now.scale, (on) => app.edit((state) => { state.data.scale = on; })),
       h("div", { className: "row end" },
         field("Data seed", number(now.seed, (value) => app.edit((state) => { state.data.seed = value; }), { min: 0, step: 1 })),
@@ -72,7 +64,7 @@ export function data(app: App): HTMLElement {
   app.on("catalog", build);
   app.on("reverted", () => { if (!own) build(); });
   app.on("configured", ({ data: found }) => {
-    const active = document.activeElement;
+    const active = focused(body);
     const busy = body.contains(active) && !(active instanceof HTMLButtonElement) && !(active instanceof HTMLSelectElement);
     if (!busy && !own) keepFocus(body, build);
     about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `

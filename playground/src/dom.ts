@@ -80,15 +80,38 @@ export function checkbox(label: string, checked: boolean, onchange: (on: boolean
   return h("label", { className: "check" }, box, label);
 }
 
+/** A range with its reading. */
+export function slider(
+  label: string, value: number, range: { min: number; max: number; step: number }, text: (value: number) => string,
+  changed: (value: number) => void,
+): HTMLElement {
+  const reading = h("output", {}, text(value));
+  const input = h("input", { type: "range", ...range });
+  input.valueAsNumber = value;
+  input.setAttribute("aria-valuetext", text(value));
+  input.addEventListener("input", () => {
+    reading.textContent = text(input.valueAsNumber);
+    input.setAttribute("aria-valuetext", text(input.valueAsNumber));
+    changed(input.valueAsNumber);
+  });
+  const made = field(label, input);
+  made.classList.add("slider");
+  made.firstElementChild!.append(reading);
+  return made;
+}
+
 const nameOf = (element: Element): string =>
   element.getAttribute("aria-label") ?? (element as HTMLInputElement).labels?.[0]?.textContent ?? element.textContent ?? "";
 
+/** The element that has the focus, also in a shadow tree. */
+export const focused = (part: Element): Element | null => (part.getRootNode() as Document | ShadowRoot).activeElement;
+
 /** Rebuild a part of the page; the control that had the focus has it again, found by its name. */
 export function keepFocus(part: HTMLElement, build: () => void): void {
-  const active = document.activeElement;
+  const active = focused(part);
   const name = active && active !== part && part.contains(active) ? nameOf(active) : "";
   build();
-  if (!name || part.contains(document.activeElement)) return;
+  if (!name || part.contains(focused(part))) return;
   for (const control of part.querySelectorAll<HTMLElement>("button, input, select, textarea"))
     if (nameOf(control) === name) return control.focus({ preventScroll: true });
 }

@@ -1,6 +1,6 @@
 // A lesson: a task, a goal that lights up, and the parts of the page that a teacher hides.
 import type { App } from "./app";
-import { field, h, number, select } from "./dom";
+import { field, focused, h, number, select } from "./dom";
 
 const PARTS = [
   ["data", "data"], ["training", "training settings"], ["panel", "numbers of a unit"], ["output", "output"],
@@ -37,7 +37,7 @@ export function lesson(app: App): HTMLElement {
 export function lessonFields(app: App): HTMLElement {
   const body = h("div", { className: "stack" });
   app.on("configured", ({ state: { lesson: now } }) => {
-    if (body.contains(document.activeElement)) return;
+    if (body.contains(focused(body))) return;
     const task = h("textarea", { rows: 2, value: now.task, onchange: () => app.edit((state) => { state.lesson.task = task.value; }) });
     const metrics = [["", "none"] as const, ...Object.entries(METRICS)];
     body.replaceChildren(

@@ -26,7 +26,10 @@ const alert = h("div", { className: "alert", role: "alert", hidden: true }, refu
 const refuse = (text: string): void => { refusal.textContent = text; alert.hidden = false; };
 app.on("refused", ({ text }) => refuse(text));
 app.on("closed", refuse);
-app.on("configured", () => { alert.hidden = true; });
+const advice = h("p", { className: "text" });
+const note = h("div", { className: "alert note", role: "status", hidden: true }, advice, button("Dismiss", () => { note.hidden = true; }));
+app.on("note", (text) => { advice.textContent = text; note.hidden = false; });
+app.on("configured", () => { alert.hidden = note.hidden = true; });
 
 const lab = tabs("Look closer", {
   "Step by step": traceTab(app),
@@ -43,6 +46,7 @@ const openCheck = (): void => {
 document.body.append(
   h("header", {}, h("h1", {}, "chainrule ", h("span", {}, "playground")), controls(app), badge(app, openCheck)),
   alert,
+  note,
   h("main", {},
     lesson(app),
     training(app),

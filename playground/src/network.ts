@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { activation, blocks, type Block } from "./blocks";
 import { onTheme, paintCurve, paintGrid, sign, tint } from "./color";
-import { button, digits, h, keepFocus, s, select } from "./dom";
+import { button, digits, focused, h, keepFocus, s, select } from "./dom";
 import { fresh } from "./form";
 
 const MOST_UNITS = 40; // units drawn of a column
@@ -192,7 +192,7 @@ export function network(app: App): HTMLElement {
   const build = (): void => {
     const { configured } = app;
     if (!configured) return;
-    const hadFocus = board.contains(document.activeElement) && document.activeElement!.classList.contains("unit");
+    const hadFocus = board.contains(focused(board)) && focused(board)!.classList.contains("unit");
     columns = blocks(app);
     const counts = [configured.data.inputs, ...columns.map((block) => block.units)];
     const image = side(app);
@@ -286,19 +286,16 @@ export function network(app: App): HTMLElement {
     highlight(...chosen());
   };
 
-  // Inputs never change: x runs along one axis of the plane, every other input is constant on it.
+  // The inputs over the plane, which training does not change.
   const inputs = (): void => {
-    const box = app.configured?.box;
-    const [rows = 0, cells = 0] = box?.shape ?? [];
+    const plane = app.data?.values.get("plane");
     const image = side(app);
     if (image) picture(image);
     units[0]?.forEach(({ canvas }, k) => {
-      if (box && rows === 1) paintCurve(canvas, Float32Array.of(-1, 1), 1);
-      if (!box || rows === 1) return;
-      const [from, to] = k === box.columns[0] ? box.x : k === box.columns[1] ? box.y! : [box.slice[k]!, box.slice[k]!];
-      const limit = Math.max(Math.abs(from!), Math.abs(to!), 1e-6);
-      const along = k === box.columns[1] ? (cell: number) => Math.floor(cell / cells) / (rows - 1) : (cell: number) => (cell % cells) / (cells - 1);
-      paintGrid(canvas, Float32Array.from({ length: rows * cells }, (_, cell) => from! + along(cell) * (to! - from!)), limit);
+      if (!plane || image || k >= plane.shape[0]!) return;
+      const cells = plane.data.length / plane.shape[0]!;
+      const grid = plane.data.subarray(k * cells, (k + 1) * cells);
+      (app.box!.shape[0] === 1 ? paintCurve : paintGrid)(canvas, grid, Math.max(1e-6, ...grid.map(Math.abs)));
     });
   };
 
@@ -321,14 +318,14 @@ export function network(app: App): HTMLElement {
   const draw = (): void => {
     const { frame } = app;
     if (!frame) return;
-    const image = app.configured!.box ? 0 : side(app);
+    const image = app.box ? 0 : side(app);
     columns.forEach((block, c) => {
       const bias = frame.values.get(`b/${block.first}`);
       const acts = activation(app, block);
       const saturation = acts && frame.values.get(`saturation/${acts.layer}`);
       units[c + 1]?.forEach(({ element, canvas, bias: dot }, k) => {
         const grid = image && !c ? template(block, k, image) : unitGrid(app, block.last, k);
-        if (grid && app.configured!.box?.shape[0] === 1) paintCurve(canvas, grid, limitOf(grid));
+        if (grid && app.box?.shape[0] === 1) paintCurve(canvas, grid, limitOf(grid));
         else if (grid) paintGrid(canvas, grid, image ? Math.max(...grid.map(Math.abs)) : limitOf(grid));
         if (bias) dot.style.background = tint(bias.data[k]!, 1);
         dot.hidden = !bias;

@@ -1,7 +1,7 @@
 // What the network answers everywhere on the plane, with the points it learns from and those it never sees.
 import type { App } from "./app";
 import { classColor, onTheme, paintClasses, paintGrid, tint } from "./color";
-import { checkbox, digits, field, h, number, select } from "./dom";
+import { checkbox, digits, field, focused, h, keepFocus, select, slider } from "./dom";
 
 const SIZE = 320;
 const SOFT = 1.6; // the map is paler than the points on it
@@ -32,7 +32,7 @@ export function output(app: App): HTMLElement {
 
   const paint = (): void => {
     const grid = app.frame?.values.get("output");
-    const box = app.configured?.box;
+    const { box } = app;
     if (!grid || !box) return;
     if (box.shape[0] === 1) { drawPoints(); return; }
     const [middle, half] = targetRange(app);
@@ -46,22 +46,20 @@ export function output(app: App): HTMLElement {
   };
 
   const drawPoints = (): void => {
-    const { configured, data } = app;
-    const box = configured?.box;
+    const { box, data } = app;
     const ratio = window.devicePixelRatio || 1;
     points.width = points.height = SIZE * ratio;
     const context = points.getContext("2d")!;
     context.scale(ratio, ratio);
     if (!box || !data) return;
-    const X = data.values.get("X")!;
+    const places = data.values.get("place")!;
     const t = data.values.get("t")!;
     const test = data.values.get("test")!;
-    const columns = X.shape[1]!;
     const [middle, half] = targetRange(app);
     const curve = box.shape[0] === 1;
     const low = middle - 1.25 * half;
-    const place = (value: number, [from, to]: number[]): number => ((value - from!) / (to! - from!)) * SIZE;
-    const up = (value: number): number => SIZE - (curve ? place(value, [low, low + 2.5 * half]) : place(value, box.y!));
+    const share = (value: number, [from, to]: number[]): number => ((value - from!) / (to! - from!)) * SIZE;
+    const up = (value: number): number => SIZE - share(value, curve ? [low, low + 2.5 * half] : box.y!);
     const style = getComputedStyle(points);
     const dot = style.getPropertyValue("--positive");
     const rim = style.getPropertyValue("--rim");
@@ -72,16 +70,17 @@ export function output(app: App): HTMLElement {
       for (let k = 1; k < width; k += 1) if (t.data[row * width + k]! > t.data[row * width + best]!) best = k;
       return best;
     };
+    const at = (row: number): [number, number] => curve
+      ? [share(places.data[row]!, box.x), up(target(row))]
+      : [share(places.data[2 * row]!, box.x), up(places.data[2 * row + 1]!)];
     for (const wanted of [1, 0]) {
       if (wanted && !held) continue;
-      for (let row = 0; row < X.shape[0]!; row += 1) {
+      for (let row = 0; row < places.shape[0]!; row += 1) {
         if (test.data[row] !== wanted) continue;
         const value = target(row);
         const color = several() ? classColor(value) : curve ? dot : tint((value - middle) / half, 1);
         context.beginPath();
-        context.arc(
-          place(X.data[row * columns + box.columns[0]!]!, box.x),
-          up(curve ? value : X.data[row * columns + box.columns[1]!]!), wanted ? 2.5 : 3.5, 0, 2 * Math.PI);
+        context.arc(...at(row), wanted ? 2.5 : 3.5, 0, 2 * Math.PI);
         context.fillStyle = wanted ? rim : color;
         context.strokeStyle = wanted ? color : rim;
         context.lineWidth = wanted ? 1.5 : 1;
@@ -89,10 +88,9 @@ export function output(app: App): HTMLElement {
         context.stroke();
       }
     }
-    if (app.traced !== null && app.traced < X.shape[0]!) {
-      const at = app.traced;
+    if (app.traced !== null && app.traced < places.shape[0]!) {
       context.beginPath();
-      context.arc(place(X.data[at * columns + box.columns[0]!]!, box.x), up(curve ? target(at) : X.data[at * columns + box.columns[1]!]!), 7, 0, 2 * Math.PI);
+      context.arc(...at(app.traced), 7, 0, 2 * Math.PI);
       context.lineWidth = 2;
       context.strokeStyle = style.color;
       context.stroke();
@@ -108,27 +106,26 @@ export function output(app: App): HTMLElement {
 
   // A click traces the nearest training row.
   stage.addEventListener("click", (event) => {
-    const X = app.data?.values.get("X");
-    const box = app.configured?.box;
-    if (!X || !box?.y) return;
+    const places = app.data?.values.get("place")?.data;
+    const { box } = app;
+    if (!places || !box?.y) return;
     const frame = stage.getBoundingClientRect();
     const x = box.x[0]! + ((event.clientX - frame.left) / frame.width) * (box.x[1]! - box.x[0]!);
     const y = box.y[1]! - ((event.clientY - frame.top) / frame.height) * (box.y[1]! - box.y[0]!);
-    const columns = X.shape[1]!;
     const test = app.data!.values.get("test")!.data;
     let nearest = 0;
     let least = Infinity;
-    for (let row = 0; row < X.shape[0]! && !test[row]; row += 1) {
-      const gap = (X.data[row * columns + box.columns[0]!]! - x) ** 2 + (X.data[row * columns + box.columns[1]!]! - y) ** 2;
+    for (let row = 0; row < test.length && !test[row]; row += 1) {
+      const gap = (places[2 * row]! - x) ** 2 + (places[2 * row + 1]! - y) ** 2;
       if (gap < least) [least, nearest] = [gap, row];
     }
     app.trace(nearest);
   });
 
   const describe = (): void => {
-    const { configured } = app;
+    const { box, configured } = app;
     if (!configured) return;
-    const { classes, names } = configured.data;
+    const { classes } = configured.data;
     const [middle, half] = targetRange(app);
     legend.replaceChildren(...(several()
       ? classes.map((name, k) => {
@@ -137,35 +134,47 @@ export function output(app: App): HTMLElement {
         return h("span", { className: "class" }, key, name);
       })
       : [h("span", {}, classes[0] ?? digits(middle - half, 2)), h("span", { className: "ramp" }), h("span", {}, classes[1] ?? digits(middle + half, 2))]));
-    const columns = configured.box?.columns ?? [];
     decision.hidden = !classes.length;
-    horizontal.textContent = names[columns[0] ?? 0] ?? "";
-    vertical.textContent = configured.box?.shape[0] === 1 ? "target" : (names[columns[1] ?? 1] ?? "");
-    stage.classList.toggle("line", configured.box?.shape[0] === 1);
-    stage.parentElement!.hidden = switches.hidden = configured.box === null;
-    legend.hidden = configured.box === null || configured.box.shape[0] === 1;
+    const curve = box?.shape[0] === 1;
+    horizontal.textContent = box?.names[0] ?? "";
+    vertical.textContent = curve ? "target" : (box?.names[1] ?? "");
+    stage.classList.toggle("line", curve);
+    stage.parentElement!.hidden = switches.hidden = box === null;
+    legend.hidden = box === null || curve;
     stage.setAttribute("aria-label",
-      `Predictions over ${configured.box?.names.join(" and ") ?? "the inputs"}, with ${configured.data.rows} training and ${configured.data.test_rows} held-out points`);
+      `Predictions over ${box?.names.join(" and ") ?? "the inputs"}, with ${configured.data.rows} training and ${configured.data.test_rows} held-out points`);
   };
 
-  // More than two inputs: which two the plane shows, and where it cuts the others.
+  // More than two inputs: the plane of principal components, or that of two inputs, and where it cuts the others.
   const look = (): void => {
-    const { configured } = app;
-    looking.hidden = !configured || configured.data.inputs < 3;
-    if (!configured || looking.hidden || looking.contains(document.activeElement)) return;
-    const { names } = configured.data;
-    const { box } = configured;
-    const options = [["", "none"] as const, ...names.map((name, k) => [String(k), name] as const)];
-    const chosen = [box?.columns[0], box?.columns[1]].map((k) => (k === undefined ? "" : String(k)));
-    const send = (slice: number[] | null): void => {
-      if (chosen[0] && chosen[1] && chosen[0] !== chosen[1]) app.send({ type: "look", columns: [Number(chosen[0]), Number(chosen[1])], slice });
-    };
+    const { box, configured, data } = app;
+    if (!configured || !data) return;
+    const count = configured.data.inputs - configured.data.features;
+    const names = configured.data.names.slice(0, count);
+    looking.hidden = count < 3;
+    if (looking.hidden || looking.contains(focused(looking)) && focused(looking) instanceof HTMLInputElement) return;
+    const send = (columns: [] | [number, number], slice: number[] | null = null): void => app.send({ type: "look", columns, slice });
+    const kinds = [["pca", "principal components"], ["two", "two inputs"]] as const;
+    const options = names.map((name, k) => [String(k), name] as const);
+    const chosen = box?.columns.slice() ?? [];
     const cut = box?.slice.slice() ?? [];
-    looking.replaceChildren(
-      ...["Across", "Up"].map((title, k) => field(title, select(options, chosen[k]!, (value) => { chosen[k] = value; send(null); }))),
-      ...(box && names.length <= 10
-        ? names.flatMap((name, k) => (box.columns.includes(k) ? [] : [field(name, number(Number(cut[k]!.toPrecision(3)), (value) => { cut[k] = value; send(cut); }))]))
-        : []));
+    const X = data.values.get("X")!;
+    const range = (k: number): { min: number; max: number; step: number } => {
+      const column = X.data.filter((_, at) => at % X.shape[1]! === k);
+      const [min, max] = [Math.min(...column), Math.max(...column)];
+      return { min, max, step: (max - min) / 100 || 1 };
+    };
+    const build = (): void => looking.replaceChildren(
+      field("Heat maps over", select(box ? kinds : [["", "choose"], ...kinds], !box ? "" : chosen.length ? "two" : "pca",
+        (kind) => { if (kind) send(kind === "pca" ? [] : [0, 1]); })),
+      ...(chosen.length ? ["Across", "Up"] : []).map((title, k) => field(title, select(options, String(chosen[k]), (value) => {
+        if (chosen[1 - k] === Number(value)) chosen[1 - k] = chosen[k]!;
+        chosen[k] = Number(value);
+        send([chosen[0]!, chosen[1]!]);
+      }))),
+      ...(chosen.length && count <= 10 ? names.flatMap((name, k) => chosen.includes(k) ? [] : [
+        slider(name, cut[k]!, range(k), (value) => digits(value, 2), (value) => { cut[k] = value; send([chosen[0]!, chosen[1]!], cut); })]) : []));
+    keepFocus(looking, build);
   };
 
   const confuse = (): void => {
@@ -191,8 +200,8 @@ export function output(app: App): HTMLElement {
     });
   };
 
-  app.on("configured", () => { confusion.replaceChildren(); describe(); look(); });
-  app.on("data", () => { describe(); drawPoints(); });
+  app.on("configured", () => confusion.replaceChildren());
+  app.on("data", () => { describe(); look(); drawPoints(); });
   app.on("traced", drawPoints);
   app.on("frame", () => { paint(); confuse(); });
   onTheme(() => { paint(); drawPoints(); });

@@ -16,6 +16,7 @@ export function pad(app: App): HTMLElement {
   });
   const count = h("p", { className: "note", role: "status" });
   let points = (app.state.data.points ?? []).map((point): number[] => Array.from(point as number[]));
+  let curve = app.state.data.regression ?? false; // points (x, t), at which a curve is to pass
   let color = 0;
   let cross: [number, number] | null = null;
 
@@ -23,10 +24,10 @@ export function pad(app: App): HTMLElement {
     const context = canvas.getContext("2d")!;
     context.setTransform(2, 0, 0, 2, 0, 0);
     context.clearRect(0, 0, PAD, PAD);
-    for (const [x, y, t] of points) {
+    for (const [x, y, t = 1] of points) {
       context.beginPath();
       context.arc(((x! + 1) / 2) * PAD, ((1 - y!) / 2) * PAD, 4, 0, 2 * Math.PI);
-      context.fillStyle = classColor(t!);
+      context.fillStyle = classColor(t);
       context.fill();
     }
     if (cross) {
@@ -34,21 +35,22 @@ export function pad(app: App): HTMLElement {
       context.strokeStyle = getComputedStyle(canvas).color;
       context.strokeRect(x - 5, y - 5, 10, 10);
     }
-    const classes = new Set(points.map((point) => point[2])).size;
-    count.textContent = points.length < LEAST || classes < 2 ? `${points.length} points: draw at least ${LEAST}, of two colors.` : `${points.length} points.`;
+    colors.hidden = curve;
+    count.textContent = enough() ? `${points.length} points.` : `${points.length} points: draw at least ${LEAST}${curve ? "" : ", of two colors"}.`;
   };
+  const enough = (): boolean => points.length >= LEAST && (curve || new Set(points.map((point) => point[2])).size > 1);
   const changed = (): void => {
     draw();
-    const classes = Math.max(1, ...points.map((point) => point[2]!)) + 1;
-    if (points.length < LEAST || new Set(points.map((point) => point[2])).size < 2) return;
+    if (!enough()) return;
     app.edit((state) => {
-      Object.assign(state.data, { name: "points", points, scale: false });
+      Object.assign(state.data, { name: "points", points, regression: curve, scale: false });
       state.training.batch_size = Math.min(state.training.batch_size, 5, Math.max(1, Math.floor(points.length * (1 - state.data.test))));
-      suit(state, "classes", classes);
+      if (curve) suit(state, "regression", 1);
+      else suit(state, "classes", Math.max(1, ...points.map((point) => point[2]!)) + 1);
     });
   };
   const add = (x: number, y: number): void => {
-    points.push([Number(x.toFixed(3)), Number(y.toFixed(3)), color]);
+    points.push([Number(x.toFixed(3)), Number(y.toFixed(3)), ...(curve ? [] : [color])]);
     changed();
   };
   const place = (event: PointerEvent): void => {
@@ -71,11 +73,13 @@ export function pad(app: App): HTMLElement {
     draw();
   });
   canvas.addEventListener("blur", () => { cross = null; draw(); });
+  const clear = (): void => { points = []; changed(); };
+  const colors = field("Color", select(COLORS.map((name, k) => [String(k), name] as const), "0", (k) => { color = Number(k); }));
   draw();
   return h("div", { className: "stack" }, canvas,
     h("div", { className: "fields" },
-      field("Color", select(COLORS.map((name, k) => [String(k), name] as const), "0", (k) => { color = Number(k); })),
-      button("Clear", () => { points = []; changed(); })),
+      field("Points are", select([["", "of classes"], ["curve", "on a curve"]], curve ? "curve" : "", (kind) => { curve = Boolean(kind); clear(); })),
+      colors, button("Clear", clear)),
     count);
 }
 

@@ -2,7 +2,7 @@
 import type { App } from "./app";
 import { activation, blocks } from "./blocks";
 import { paintCurve, paintGrid } from "./color";
-import { button, digits, field, h, keepFocus, number, select } from "./dom";
+import { button, digits, field, focused, h, keepFocus, number, select } from "./dom";
 import { fields, fresh } from "./form";
 import { limitOf, unitGrid } from "./network";
 
@@ -89,13 +89,13 @@ export function panel(app: App): HTMLElement {
       canvas.hidden = !grid;
       if (grid) {
         const limit = limitOf(grid);
-        (app.configured!.box!.shape[0] === 1 ? paintCurve : paintGrid)(canvas, grid, limit);
+        (app.box!.shape[0] === 1 ? paintCurve : paintGrid)(canvas, grid, limit);
         range.textContent = `Scale: −${digits(limit, 1)} to ${digits(limit, 1)}`;
       }
       let text = "";
       for (const [n, { row, input, gradient, memory, corrected }] of cells.entries()) {
         const value = frame.values.get(`${row.name}/${row.layer}`)?.data[row.at] ?? NaN;
-        if (document.activeElement !== input) input.value = String(Number(value.toPrecision(5)));
+        if (focused(input) !== input) input.value = String(Number(value.toPrecision(5)));
         const slope = frame.values.get(`d${row.name}/${row.layer}`)?.data[row.at];
         gradient.textContent = slope === undefined ? "" : digits(slope, 4);
         memory.forEach((cell, m) => {

@@ -1,7 +1,7 @@
 // The messages under the names that the page uses; their shapes are those of the server's schema.
 import type { BinaryHeader, FromServer, ToServer } from "./schema";
 
-export type { Field, Known, LayerInfo, Operation, Part, State } from "./schema";
+export type { Box, Field, Known, LayerInfo, Operation, Part, State } from "./schema";
 export type Request = ToServer;
 export type Reply = FromServer;
 export type Header = BinaryHeader;

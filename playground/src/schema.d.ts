@@ -91,12 +91,16 @@ source: string
 limits: {
 [k: string]: number
 }
+lessons: {
+name: string
+title: string
+state: State
+}[]
 } | {
 type: "configured"
 state: State
 layers: LayerInfo[]
 data: DataInfo
-box: (Box | null)
 parameters: number
 batches: number
 outputs: number
@@ -155,6 +159,10 @@ arrays: ArrayHeader[]
 } | {
 kind: "data"
 arrays: ArrayHeader[]
+/**
+ * The plane of the heat maps, or null if there is none.
+ */
+box: (Box | null)
 } | {
 kind: "surface"
 arrays: ArrayHeader[]
@@ -200,6 +208,10 @@ target: string
  * Names of catalog.features, which become inputs; none by default.
  */
 features?: string[]
+/**
+ * Points: whether the last number is a number to predict in place of a class; false by default.
+ */
+regression?: boolean
 }
 export interface NetworkState {
 layers: Part[]
@@ -328,26 +340,6 @@ left_out: string[]
 mean: number[]
 scale: number[]
 }
-export interface Box {
-/**
- * The inputs along the axes; empty for principal components.
- */
-columns: number[]
-names: string[]
-/**
- * Rows and columns of a heat map: [50, 50], or [1, 200] for one input.
- */
-shape: number[]
-/**
- * Range of the first column, along a row.
- */
-x: number[]
-/**
- * Range of the second column, from the first row to the last.
- */
-y: (number[] | null)
-slice: number[]
-}
 export interface Operation {
 phase: string
 layer: (number | string | null)
@@ -389,4 +381,24 @@ shape: number[]
  * Bytes from the end of the padded header.
  */
 offset: number
+}
+export interface Box {
+/**
+ * The inputs along the axes; empty for principal components.
+ */
+columns: number[]
+names: string[]
+/**
+ * Rows and columns of a heat map: [50, 50], or [1, 200] for one input.
+ */
+shape: number[]
+/**
+ * Range of the first column, along a row.
+ */
+x: number[]
+/**
+ * Range of the second column, from the first row to the last.
+ */
+y: (number[] | null)
+slice: number[]
 }

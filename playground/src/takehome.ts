@@ -29,7 +29,7 @@ export function takeHomeTab(app: App): HTMLElement {
     const link = `${location.origin}${location.pathname}${location.hash}`;
     try {
       await navigator.clipboard.writeText(link);
-      said.textContent = "The link is copied. It holds the data, the network and the settings. In another playground, put the part from # on behind its address.";
+      said.textContent = "The link is copied. It holds the data, the network and the settings. Open it with chainrule playground LINK, in quotation marks.";
     } catch {
       said.textContent = link;
     }

@@ -1,10 +1,14 @@
 // One training row, step by step: forward, loss, backward, update, each with its equation, numbers, code and checks.
 import type { App } from "./app";
 import { tint } from "./color";
-import { button, digits, field, h, number } from "./dom";
+import { button, digits, field, focused, h, number } from "./dom";
+import { asked } from "./entries";
 import type { Operation, Trace } from "./protocol";
 
-function matrix({ name, shape, values, marked }: Operation["arrays"][number]): HTMLElement {
+type Matrix = Operation["arrays"][number];
+
+/** The numbers of an array; `open` is called with the place of one that is chosen. */
+function matrix({ name, shape, values, marked }: Matrix, open: ((index: number[]) => void) | null): HTMLElement {
   const columns = shape.length > 1 ? shape.at(-1)! : Math.max(1, shape[0] ?? 1);
   const caption = `${name} (${shape.join(", ")})`;
   if (!values) return h("p", { className: "note" }, `${caption}: too large to show`);
@@ -13,21 +17,43 @@ function matrix({ name, shape, values, marked }: Operation["arrays"][number]): H
   const chosen = marked ? marked.reduce((at, k, axis) => at * (shape[axis] ?? 1) + k, 0) : -1;
   for (let start = 0; start < values.length; start += columns)
     rows.push(h("tr", {}, ...values.slice(start, start + columns).map((value, k) => {
-      const cell = h("td", { className: start + k === chosen ? "marked" : "" }, value === null ? "NaN" : digits(value, 4));
+      const now = start + k === chosen;
+      const cell = h("td", { className: now ? "marked" : "", "aria-selected": open && String(now) }, value === null ? "NaN" : digits(value, 4));
+      if (open) cell.tabIndex = start + k === Math.max(0, chosen) ? 0 : -1;
       if (value) cell.style.boxShadow = `inset 0 -3px ${tint(value, limit)}`;
       return cell;
     })));
-  return h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": caption },
-    h("table", { className: "matrix" }, h("caption", {}, caption), h("tbody", {}, ...rows)));
+  const table = h("table", { className: "matrix", role: open && "grid", "aria-label": open && caption }, h("caption", {}, caption), h("tbody", {}, ...rows));
+  if (open) gridKeys(table, columns, (at) => {
+    const index: number[] = [];
+    for (const length of shape.toReversed()) { index.unshift(at % length); at = Math.floor(at / length); }
+    open(index);
+  });
+  return h("div", { className: "scroll", tabIndex: open ? -1 : 0, role: "region", "aria-label": caption }, table);
+}
+
+/** Arrow keys move between cells; Enter, Space or a click chooses one. */
+function gridKeys(table: HTMLTableElement, columns: number, choose: (at: number) => void): void {
+  const cells = [...table.querySelectorAll("td")];
+  const placeOf = (event: Event): number => cells.indexOf(event.target as HTMLTableCellElement);
+  table.addEventListener("click", (event) => { if (placeOf(event) >= 0) choose(placeOf(event)); });
+  table.addEventListener("keydown", (event) => {
+    const at = placeOf(event);
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    if (at >= 0 && by !== undefined) cells[at + by]?.focus();
+    else if (at >= 0 && (event.key === "Enter" || event.key === " ")) choose(at);
+    else return;
+    event.preventDefault();
+  });
 }
 
 const exact = (value: number | null): string => (value === null ? "not a number" : String(Number(value.toPrecision(9))).replaceAll("-", "−"));
 
-function detail(step: Operation): HTMLElement[] {
+function detail(step: Operation, opener: (array: Matrix) => ((index: number[]) => void) | null): HTMLElement[] {
   return [
     h("h3", {}, step.title, " ", h("span", { className: "note" }, step.shapes)),
     ...step.equations.map((text) => h("p", { className: "equation" }, text)),
-    h("div", { className: "matrices" }, ...step.arrays.map(matrix)),
+    h("div", { className: "matrices" }, ...step.arrays.map((array) => matrix(array, opener(array)))),
     ...step.worked.map((text) => h("p", { className: "equation worked" }, text)),
     ...step.checks.map((check) => h("p", { className: check.ok ? "checked" : "checked wrong" },
       `${check.ok ? "✓" : "✗"} ${check.entry} = ${exact(check.analytic)}; ${check.quotient} = ${exact(check.numeric)} (${check.measure})`)),
@@ -37,13 +63,26 @@ function detail(step: Operation): HTMLElement[] {
 
 export function traceTab(app: App): HTMLElement {
   const row = number(0, () => ask(), { min: 0, step: 1 });
-  const summary = h("p", { className: "note", role: "status" }, "Trace a training row to see every number of its forward pass, its loss, its backward pass and the update.");
+  const summary = h("p", { className: "note", role: "status" }, "Trace a training row to see every number of its forward pass, its loss, its backward pass and the update. Choose a number to see how it is computed.");
   const list = h("ol", { className: "operations" });
   const shown = h("div", { className: "operation" });
   const body = h("div", { className: "trace" }, list, shown);
   const ask = (): void => app.trace(row.valueAsNumber);
   let trace: Trace | null = null;
   let at = 0;
+  let opened = ""; // the array of the number that was opened: it has the focus again
+
+  const opener = (array: Matrix): ((index: number[]) => void) | null => {
+    const { steps } = trace!;
+    const step = steps[at]!;
+    if (!asked(steps, step, array, array.shape.map(() => 0))) return null;
+    return (index) => {
+      const [layer, entries] = asked(steps, step, array, index)!;
+      app.entries[layer] = { ...app.entries[layer], ...entries };
+      opened = array.name;
+      ask();
+    };
+  };
 
   const open = (k: number, focus = false): void => {
     if (!trace) return;
@@ -53,7 +92,7 @@ export function traceTab(app: App): HTMLElement {
       if (n === at && focus) item.focus();
     });
     const step = trace.steps[at]!;
-    shown.replaceChildren(...detail(step));
+    shown.replaceChildren(...detail(step, opener));
     app.emit("operation", step.layer === null ? null : Number.parseInt(String(step.layer), 10));
   };
 
@@ -78,6 +117,14 @@ export function traceTab(app: App): HTMLElement {
       return [h("li", { className: "phase" }, phase), item];
     }));
     open(at);
+    if (!opened) return;
+    const { worked, checks } = reply.steps[at]!;
+    app.say([...worked, ...checks.map(({ entry, ok, measure }) => `${entry}: ${ok ? "right" : "wrong"}, ${measure}`)].join("; "));
+    if (!focused(shown) || focused(shown) === document.body)
+      shown.querySelectorAll<HTMLElement>(".matrix").forEach((table) => {
+        if (table.ariaLabel?.startsWith(`${opened} (`)) table.querySelector<HTMLElement>("[tabindex='0']")?.focus({ preventScroll: true });
+      });
+    opened = "";
   });
   app.on("configured", ({ data }) => {
     row.max = String(data.rows - 1);

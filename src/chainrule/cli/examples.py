@@ -30,7 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "chainrule drift runs/customers customers.csv --psi 0.25 --json",
     ),
     "sample": ("chainrule sample customers.csv --rows 300", "chainrule sample new.csv --new --rows 100"),
-    "playground": ("chainrule playground --port 9000", "chainrule playground --port 9001 --no-browser --json"),
+    "playground": ("chainrule playground hidden-layer", "chainrule playground --port 9001 --no-browser --json"),
     "course start": ("chainrule course start exercises", "chainrule course start exercises --json"),
     "course check": (
         "chainrule course check --folder exercises",

@@ -18,13 +18,20 @@ from chainrule.cli.output import tell
 
 @in_one_sentence
 def playground(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="A CSV file, or a state saved as JSON; circles by default.")
+    begin: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE|LINK|LESSON",
+            help="A CSV file, a state saved as JSON, a link copied from the page, or a lesson; circles by default.",
+        ),
     ] = None,
     port: Annotated[int, option(None, "Port to listen at; 0 for any that is free.")] = 0,
     no_browser: Annotated[bool, option(None, "Print the address without opening the browser.", "--no-browser")] = False,
 ) -> None:
     """Open the playground: build a network, watch it learn step by step, touch every number, and take it home.
+
+    The lessons are neuron, classes, hidden-layer, chain-rule, backpropagation, gradient-check, learning-rate,
+    starting-well, overfitting and convolution, as in the book.
 
     Everything stays on this machine. The playground stops at Ctrl-C.
     """
@@ -33,7 +40,7 @@ def playground(
     from chainrule.playground.server import listen, run  # noqa: PLC0415  (an extra)
     from chainrule.playground.state import BEGIN  # noqa: PLC0415  (start-up time)
 
-    begin = BEGIN if file is None else _state(file)
+    state = BEGIN if begin is None else _state(begin)
 
     def started(message: str) -> None:
         tell(message)
@@ -41,16 +48,25 @@ def playground(
             json_output.record(url=address[0])
             json_output.finish()
 
-    run(listen(port), begin, browser=not no_browser, tell=started)
+    run(listen(port), state, browser=not no_browser, tell=started)
 
 
-def _state(file: Path) -> Any:
-    """Return the state that a file holds: rows, or a whole state."""
+def _state(begin: str) -> Any:
+    """Return the state of a lesson or a link, or that which a file holds: rows, or a whole state."""
+    from chainrule.playground.lessons import LESSONS, from_link  # noqa: PLC0415  (start-up time)
     from chainrule.playground.state import begin_with, read  # noqa: PLC0415  (start-up time)
 
+    if begin in LESSONS:
+        return LESSONS[begin].state
+    if "#" in begin:
+        return read(from_link(begin)).json
+    file = Path(begin)
     kind = file.suffix.lower()
     if kind not in (".csv", ".tsv", ".txt", ".json"):
-        raise ValueError(f"{file}: expected a .csv or .json file, got {kind or 'no ending'}.")
+        raise ValueError(
+            f"{file}: expected a .csv or .json file, a link with a #, or a lesson ({', '.join(LESSONS)}), "
+            f"got {kind or 'no ending'}."
+        )
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -10,6 +10,7 @@ from chainrule.playground import bounds, looking
 from chainrule.playground.bounds import RefusedError, check_list, check_number, check_text, check_whole
 from chainrule.playground.editing import LONGEST, Edit
 from chainrule.playground.frames import Box, encode
+from chainrule.playground.introducing import rows
 from chainrule.playground.session import Session
 from chainrule.playground.state import Plan, read
 from chainrule.playground.taking import Taken, take
@@ -153,7 +154,7 @@ def _look(session: Session, plan: Plan, message: Message) -> None:
     session.box = Box.of(plan, columns, rest)
     session.camera.look(session.box)
     session.changed = True
-    session.introduce()
+    session.send(rows(plan, session.box))
 
 
 ANSWERS: dict[str, Callable[[Session, Plan, Message], None]] = {

@@ -15,6 +15,7 @@ from chainrule.layers.activation import Activation
 from chainrule.playground.bounds import LIMITS
 from chainrule.playground.data import FEATURES
 from chainrule.playground.editing import MISTAKES, is_editable, source_of
+from chainrule.playground.lessons import LESSONS
 from chainrule.playground.sets import SETS
 from chainrule.playground.state import read
 
@@ -34,6 +35,7 @@ def _offers() -> dict[str, Any]:
             for name, s in SETS.items()
         ],
         "features": list(FEATURES),
+        "lessons": [{"name": name, "title": one.title, "state": read(one.state).json} for name, one in LESSONS.items()],
         "layers": [_layer(cls) for cls in table("Layer").values()],
         "losses": [_known(cls) for cls in table("Loss").values()],
         "optimizers": [_known(cls) | {"slots": list(cls.slots)} for cls in table("Optimizer").values()],

@@ -50,6 +50,8 @@ class Data:
     scale : bool
         Whether to standardize the inputs with the mean and deviation of the training rows.
     points : sequence of (x, class) or (x, y, class), optional
+    regression : bool
+        Whether the last number of a point is a number to predict in place of a class.
     features : sequence of str
         Names of ``FEATURES``: functions of one or two inputs, after scaling, that the network gets as further inputs.
     csv, columns, target
@@ -73,6 +75,7 @@ class Data:
     columns: Sequence[str] = ()
     target: str = ""
     features: Sequence[str] = ()
+    regression: bool = False
 
     @classmethod
     def read(cls, value: Any) -> Data:
@@ -81,9 +84,10 @@ class Data:
         name = check_text("data.name", given["name"], 40)
         if name not in (*SETS, "points", "csv"):
             raise RefusedError("data.name", f"data.name: unknown data {name!r}. Known: {', '.join(SETS)}, points, csv.")
-        if not isinstance(given["scale"], bool):
-            raise RefusedError("data.scale", "data.scale: expected true or false.")
-        points = given["points"]
+        for switch in ("scale", "regression"):
+            if not isinstance(given[switch], bool):
+                raise RefusedError(f"data.{switch}", f"data.{switch}: expected true or false.")
+        points, regression = given["points"], given["regression"]
         return cls(
             name,
             check_whole("data.samples", given["samples"], 4, bounds.SAMPLES),
@@ -91,18 +95,21 @@ class Data:
             check_number("data.test", given["test"], 0, 0.95),
             check_whole("data.seed", given["seed"], 0, 2**32 - 1),
             given["scale"],
-            None if points is None else tuple(map(_point, check_list("data.points", points, bounds.SAMPLES))),
+            None
+            if points is None
+            else tuple(_point(point, regression) for point in check_list("data.points", points, bounds.SAMPLES)),
             None if given["csv"] is None else check_text("data.csv", given["csv"], bounds.CSV),
             tuple(check_text("data.columns", c, 200) for c in check_list("data.columns", given["columns"], 256)),
             check_text("data.target", given["target"], 200),
             tuple(_feature(name) for name in check_list("data.features", given["features"], len(FEATURES))),
+            regression,
         )
 
 
 def prepare(data: Data) -> Prepared:
     """Return the rows of ``data``, split and scaled; the same arguments give the same rows."""
     if data.name == "points":
-        table = from_points(data.points or ())
+        table = from_points(data.points or (), data.regression)
     elif data.name == "csv":
         table = from_csv(data.csv or "", data.columns, data.target)
     else:
@@ -158,9 +165,11 @@ def _feature(value: Any) -> str:
     return name
 
 
-def _point(value: Any) -> tuple[float, ...]:
+def _point(value: Any, regression: bool) -> tuple[float, ...]:
     about = "data.points"
     point = tuple(check_number(about, v, -1e6, 1e6) for v in check_list(about, value, 3))
-    if len(point) < 2 or not (point[-1].is_integer() and 0 <= point[-1] < bounds.CLASSES):
+    if len(point) < 2:
+        raise RefusedError(about, f"{about}: expected points of two or three numbers, got {value!r}.")
+    if not regression and not (point[-1].is_integer() and 0 <= point[-1] < bounds.CLASSES):
         raise RefusedError(about, f"{about}: expected (x, class) or (x, y, class) with classes from 0, got {value!r}.")
     return point

@@ -10,15 +10,14 @@ import numpy as np
 
 from chainrule.network import Network
 from chainrule.playground.bounds import SHOWN
-from chainrule.playground.frames import Box, encode
+from chainrule.playground.data import expanded
+from chainrule.playground.frames import WIDEST, Box, encode
 from chainrule.playground.state import Plan
 
 __all__ = ["introduction", "rows"]
 
 
-def introduction(
-    plan: Plan, network: Network, box: Box | None, edited: Collection[int], batches: int
-) -> dict[str, Any]:
+def introduction(plan: Plan, network: Network, edited: Collection[int], batches: int) -> dict[str, Any]:
     """Return the message ``configured``."""
     data = plan.rows
     return {
@@ -47,7 +46,6 @@ def introduction(
             "mean": data.mean.tolist(),
             "scale": data.scale.tolist(),
         },
-        "box": None if box is None else _box(box),
         "parameters": network.layout.size,
         "outputs": network.output_shape[0],
         "batches": batches,
@@ -55,12 +53,20 @@ def introduction(
 
 
 def rows(plan: Plan, box: Box | None) -> bytes:
-    """Return the rows as a binary message, training rows first, with their places on the plane of the heat maps."""
+    """Return the rows as a binary message, training rows first, with the plane of the heat maps.
+
+    ``place`` has the rows' coordinates on the plane, and ``plane`` the values of the inputs over it.
+    """
     data, parts = plan.rows, ((plan.rows.X, plan.rows.t), (plan.rows.X_test, plan.rows.t_test))
     X, t = (np.concatenate([part[k][:SHOWN] for part in parts]) for k in (0, 1))
     test = np.repeat([0, 1], [len(data.X[:SHOWN]), len(data.X_test[:SHOWN])])
-    places = {} if box is None else {"place": box.places(X[:, : data.base])}
-    return encode({"kind": "data"}, {"X": X, "t": t.reshape(len(t), -1), "test": test, **places})
+    arrays = {"X": X, "t": t.reshape(len(t), -1), "test": test}
+    if box is not None:
+        arrays["place"] = box.places(X[:, : data.base])
+        if plan.inputs <= WIDEST:
+            plane = expanded(box.points(), plan.data.features)
+            arrays["plane"] = plane.T.reshape(-1, *box.shape)
+    return encode({"kind": "data", "box": None if box is None else _box(box)}, arrays)
 
 
 def _box(box: Box) -> dict[str, Any]:

@@ -27,14 +27,16 @@ class Table(NamedTuple):
     left_out: tuple[str, ...] = ()
 
 
-def from_points(points: Sequence[Sequence[float]]) -> Table:
-    """Return the table of points (x, class) or (x, y, class)."""
+def from_points(points: Sequence[Sequence[float]], regression: bool = False) -> Table:
+    """Return the table of points (x, class) or (x, y, class), or with a number to predict in place of the class."""
     if len(points) < 4 or len({len(point) for point in points}) != 1:
         raise RefusedError("data.points", "data.points: expected at least 4 points of the same length.")
     array = np.array(points)
+    X, names = array[:, :-1].astype("float32"), ("x", "y")[: array.shape[1] - 1]
+    if regression:
+        return Table(X, array[:, -1].astype("float32"), names)
     t = array[:, -1].astype("int64")
-    classes = tuple(f"class {k}" for k in range(max(2, int(t.max()) + 1)))
-    return Table(array[:, :-1].astype("float32"), t, ("x", "y")[: array.shape[1] - 1], classes)
+    return Table(X, t, names, tuple(f"class {k}" for k in range(max(2, int(t.max()) + 1))))
 
 
 def from_csv(text: str, columns: Sequence[str], target: str) -> Table:

@@ -28,6 +28,7 @@ Change = tuple[int, str, tuple[int, ...], float]  # layer, name, index, value
 
 RATE = 1 / 30  # seconds between two frames
 AHEAD = 2  # frames that may be on their way
+EPOCHS = 200  # rows of the history that are kept
 PATH, PATH_SIZE = 100, 20_000  # points of the path of training, and parameters up to which it is kept
 INTERRUPTING = ("configure", "reset", "back", "pause")  # what is answered also on the way back to a step
 
@@ -43,6 +44,11 @@ class _Gate(Callback):
 
     def on_batch(self, run: Run) -> None:
         self._at_step(run)
+
+    def on_epoch(self, run: Run) -> None:
+        if len(run.history) > EPOCHS:  # nobody reads them, and a run may have 100,000
+            for name in run.history.columns:
+                del run.history[name][1 : -EPOCHS // 2]
 
 
 class Session:
@@ -218,7 +224,7 @@ class Session:
     def introduce(self) -> None:
         """Send what the state has become: shapes, parameters, the rows."""
         assert self.plan is not None and self.camera is not None  # noqa: S101, PT018  (for the types)
-        self.send(introduction(self.plan, self.network, self.camera.box, self.backwards, self.run.batches))
+        self.send(introduction(self.plan, self.network, self.backwards, self.run.batches))
         self.send(rows(self.plan, self.camera.box))
 
     def _show(self) -> None:

@@ -131,7 +131,10 @@ def _dense(seen: Seen) -> Worked:
     row = int(np.argmax(np.abs(x[:, i] * dy[:, j])))
     b = seen.arrays.get("b")
     forward = _linear(x[row], W[:, j], None if b is None else b[j], y, (row, j))
-    return Worked((row, j), (row, i), forward, line("dW", (i, j), pairs(x[:, i], dy[:, j]), dW[i, j]))
+    backward = line("dW", (i, j), pairs(x[:, i], dy[:, j]), dW[i, j])
+    if place := seen.entries.get("dx"):
+        backward += line("dx", place, pairs(dy[place[0]], W[place[1]]), seen.arrays["dx"][place])
+    return Worked((row, j), (row, i), forward, backward)
 
 
 def _linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> list[str]:

@@ -179,8 +179,9 @@ def trace(
     image_shape : (height, width), optional
         Shape of the image, if each row of x is one.
     entries : mapping, optional
-        The entries to work out and to check, by layer and gradient: ``{0: {"dW": (1, 2)}}``; of a layer without
-        parameters, ``"dx"``; ``"2.0"`` is the first layer inside layer 2. By default the largest of each gradient.
+        The entries to work out and to check, by layer and gradient: ``{0: {"dW": (1, 2)}}``; ``"2.0"`` is the first
+        layer inside layer 2, and ``"loss"`` has ``"dy"``. By default, the largest of each parameter's gradient, and of
+        dx for a layer without parameters.
 
     Examples
     --------
@@ -241,8 +242,9 @@ def _wanted(
     shapes: dict[tuple[int | str, str], tuple[int, ...]] = {}
     for layer in computation.all:
         shapes |= {(layer.label, f"d{symbol(name)}"): entry.shape for name, entry in layer.names.items()}
-        if not layer.names:
+        if not layer.layer.integer_columns():
             shapes[layer.label, "dx"] = (len(computation.x), *layer.input_shape)
+    shapes["loss", "dy"] = (len(computation.x), *computation.network.output_shape)
     wanted: dict[tuple[int | str, str], Index] = {}
     for label, by_name in entries.items():
         for name, index in by_name.items():

@@ -26,9 +26,9 @@ CANDIDATES = 5  # number of the largest entries; the first that is not on a kink
 def verify(computation: Computation, entries: Entries = NONE) -> tuple[list[tuple[Check, ...]], Check]:
     """Return the checks of every layer, in the order of ``computation.all``, and the check of the loss's dy.
 
-    One entry of each parameter's gradient is checked; for a layer without parameters, one entry of dx: the largest that
-    is not on a kink, or that of ``entries``. L is computed by the same forward pass with one parameter, or one input of
-    one layer, shifted by h.
+    One entry of each parameter's gradient is checked, and one of dx for a layer without parameters or where ``entries``
+    asks for it: the largest that is not on a kink, or that of ``entries``. L is computed by the same forward pass with
+    one parameter, or one input of one layer, shifted by h.
     """
     exact = computation.astype("float64")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -49,13 +49,13 @@ def verify(computation: Computation, entries: Entries = NONE) -> tuple[list[tupl
                 )
                 for name, entry in layer.names.items()
             ]
-            if not found:
+            if not found or (layer.label, "dx") in entries:
                 layer.instead = x
-                found = [_check("dx", dx, _moving(exact, x), entries.get((layer.label, "dx")))]
+                found += [_check("dx", dx, _moving(exact, x), entries.get((layer.label, "dx")))]
                 layer.instead = None
             checks.append(tuple(found))
         exact.loss.seen.instead = y
-        return checks, _check("dy", dy, _moving(exact, y))
+        return checks, _check("dy", dy, _moving(exact, y), entries.get(("loss", "dy")))
 
 
 def _moving(computation: Computation, array: Array) -> Callable[[Index, float], float]:
