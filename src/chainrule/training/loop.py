@@ -225,12 +225,11 @@ def _epoch(steps: Steps, callbacks: Sequence[Callback], interrupted: Callable[[]
     """Run one epoch; return whether it completed. A divergence restores the state before it."""
     work, run = steps.work, steps.run
     per_batch = [callback.on_batch for callback in callbacks if type(callback).on_batch is not Callback.on_batch]
+    together = work.ranks.size > 1  # ranks stop together, after an epoch
     work.batches.shuffle()
     run.batch = 0
     with undone_by_divergence(steps, callbacks):
-        while run.batch < run.batches and (
-            work.ranks.size > 1 or not run.stopped
-        ):  # ranks stop together, after an epoch
+        while run.batch < run.batches and (together or not run.stopped):
             first, began = run.batch, time.perf_counter()
             size = work.accumulate * (1 if per_batch else max(1, steps.block // work.accumulate))
             steps.do(first, min(first + size, run.batches))

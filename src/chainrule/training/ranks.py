@@ -114,18 +114,20 @@ class Ranks:
     @contextmanager
     def together(self) -> Iterator[None]:
         """If one rank raises an error in the block, raise one on every rank."""
+        if self.size == 1:
+            yield
+            return
         problem: Exception | None = None
         try:
             yield
         except Exception as error:  # noqa: BLE001  (raised again below)
             problem = error
-        if self.size > 1:
-            messages = self.texts("" if problem is None else f"{type(problem).__name__}: {problem}")
-            failed = [(rank, message) for rank, message in enumerate(messages) if message]
-            if failed and problem is None:
-                raise ParallelError("rank {} failed with {}".format(*failed[0]))
+        messages = self.texts("" if problem is None else f"{type(problem).__name__}: {problem}")
         if problem is not None:
             raise problem
+        for rank, message in enumerate(messages):
+            if message:
+                raise ParallelError(f"rank {rank} failed with {message}")
 
     def end_epoch(self, run: Run) -> None:
         """Stop if one of the ranks stops; raise an error on every rank if their parameters differ."""
