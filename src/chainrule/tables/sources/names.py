@@ -39,6 +39,19 @@ def is_pattern(source: str) -> bool:
     return is_local(source) and any(mark in source for mark in "*?[") and not Path(source).exists()
 
 
+def is_remote_pattern(source: str) -> bool:
+    """Return whether a source is a pattern or a folder at an address that can be listed.
+
+    >>> is_remote_pattern("s3://shop/sales/*.parquet"), is_remote_pattern("s3://shop/sales/")
+    (True, True)
+    >>> is_remote_pattern("s3://shop/t.csv"), is_remote_pattern("https://example.org/?q=*")
+    (False, False)
+    """
+    kind = scheme(source)
+    listed = bool(kind) and kind not in (*DATABASES, "http", "https")
+    return listed and (any(mark in source for mark in "*?[") or source.endswith("/"))
+
+
 def place(source: str) -> str:
     """Return a source without the query and the fragment of an address.
 

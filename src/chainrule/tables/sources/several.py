@@ -14,7 +14,8 @@ from chainrule.tables import delimited, layout
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import is_table
 from chainrule.tables.frames import plain
-from chainrule.tables.sources.names import is_local, is_pattern
+from chainrule.tables.sources import remote
+from chainrule.tables.sources.names import is_local, is_pattern, is_remote_pattern
 
 SHOWN = 5  # names in a sentence
 
@@ -34,7 +35,9 @@ class Part(NamedTuple):
 
 def is_several(source: str) -> bool:
     """Return whether a source is a folder or a pattern."""
-    return is_pattern(source) or (is_local(source) and source != "" and Path(source).is_dir())
+    if is_pattern(source) or is_remote_pattern(source):
+        return True
+    return is_local(source) and source != "" and Path(source).is_dir()
 
 
 def files(source: str) -> list[str]:
@@ -49,6 +52,8 @@ def files(source: str) -> list[str]:
     """
     if not is_several(source):
         return [source]
+    if is_remote_pattern(source):
+        return remote.files(source)
     if is_pattern(source):
         found = sorted(name for name in glob.glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207  (with a folder)
         if not found:
