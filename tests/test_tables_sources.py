@@ -448,6 +448,17 @@ class TestAddresses:
         assert table.reads == "tables.read('memory://folder/t.parquet').frame"
         with pytest.raises(FileNotFoundError, match=r"no such file: memory://none.csv"):
             read("memory://none.csv")
+        for name in ("u.parquet", ".hidden.parquet", "notes.pdf"):
+            with fsspec.open(f"memory://folder/{name}", "wb") as file:
+                table.frame.write_parquet(file)
+        for source in ("memory://folder/", "memory://folder/[tu].parquet"):
+            assert read(source).frame.equals(pl.concat([table.frame, table.frame])), source
+        for source, message in {
+            "memory://none/": "the folder memory://none/ has no table",
+            "memory://folder/*.csv": "no file fits the pattern memory://folder/",
+        }.items():
+            with pytest.raises(FileNotFoundError, match=message):
+                read(source)
 
     def test_refused(self, monkeypatch):
         with pytest.raises(ConnectionError, match=r"cannot reach https://ann@127.0.0.1:1/t.csv \(.*check the address"):

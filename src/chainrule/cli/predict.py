@@ -13,7 +13,7 @@ from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import is_table_run
 from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, ReadOptions, option, takes_options
-from chainrule.tables.sources.names import is_pattern
+from chainrule.tables.sources.several import is_several
 
 
 @in_one_sentence
@@ -72,7 +72,7 @@ def predict(
 
 def is_folder(out: Path, source: str) -> bool:
     """Return whether to write parts to a folder: one that exists, or a name without an ending for several files."""
-    return out.is_dir() or (not (out.suffix or out.exists()) and (is_pattern(source) or Path(source).is_dir()))
+    return out.is_dir() or (not (out.suffix or out.exists()) and is_several(source))
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:

@@ -11,7 +11,17 @@ SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 SECRET = r"[^=&?#\s]*(?:pass|pwd|secret|token|key|sig|credential|auth)[^=&#\s]*"  # noqa: S105  (a pattern)
 HARMLESS = "(?:user|host|hostaddr|port|dbname|sslmode|connect_timeout|application_name|mode)"
 
-__all__ = ["is_database", "is_local", "is_pattern", "place", "scheme", "shown", "split_member", "stem"]
+__all__ = [
+    "is_database",
+    "is_local",
+    "is_pattern",
+    "is_remote_pattern",
+    "place",
+    "scheme",
+    "shown",
+    "split_member",
+    "stem",
+]
 
 
 def scheme(source: str) -> str:
@@ -35,14 +45,21 @@ def is_local(source: str) -> bool:
 
 
 def is_pattern(source: str) -> bool:
-    """Return whether a source is a pattern of files, such as ``sales/*.parquet``; a file of that name comes first.
-
-    >>> is_pattern("s3://shop/*.csv"), is_pattern("https://example.org/t.csv?version=3")
-    (True, False)
-    """
-    if scheme(source):  # ? and [ may be in an address
-        return "*" in source and not is_database(source) and scheme(source) not in ("http", "https")
+    """Return whether a source is a pattern of files, such as ``sales/*.parquet``; a file of that name comes first."""
     return is_local(source) and any(mark in source for mark in "*?[") and not Path(source).exists()
+
+
+def is_remote_pattern(source: str) -> bool:
+    """Return whether a source is a pattern or a folder at an address that can be listed.
+
+    >>> is_remote_pattern("s3://shop/sales/*.parquet"), is_remote_pattern("s3://shop/sales/")
+    (True, True)
+    >>> is_remote_pattern("s3://shop/t.csv"), is_remote_pattern("https://example.org/?q=*")
+    (False, False)
+    """
+    kind = scheme(source)
+    listed = bool(kind) and kind not in (*DATABASES, "http", "https")
+    return listed and (any(mark in source for mark in "*?[") or source.endswith("/"))
 
 
 def place(source: str) -> str:

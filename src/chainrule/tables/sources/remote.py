@@ -9,10 +9,18 @@ from typing import Any
 
 from chainrule._internal.extras import require
 from chainrule.tables import unpacking
+from chainrule.tables.formats import is_table
 from chainrule.tables.sources.names import is_local, scheme, shown
 
 CONNECT, READ = 10.0, 60.0  # seconds
 PART = 2**20  # bytes
+AMAZON: dict[str, tuple[type[Exception], str]] = {
+    "NoSuchBucket": (FileNotFoundError, "no such bucket: {}."),
+    "NoCredentialsError": (
+        PermissionError, "no credentials for {}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.",
+    ),
+}  # fmt: skip
+"""Errors of botocore, by their names, which it makes at run time."""
 
 __all__ = ["copy", "fetch", "files", "stamp"]
 
@@ -36,16 +44,33 @@ def fetch(source: str) -> bytes:
             size += len(part)
             unpacking.check(size, 0, name)
             parts.append(part)
+    if not parts and kind not in ("http", "https"):
+        raise ValueError(f"{name} is empty, or a folder: end the address of a folder with a slash.")
     return b"".join(parts)
 
 
-def files(pattern: str) -> list[str]:
-    """Return the addresses of the files that fit a pattern such as ``s3://bucket/sales/*.parquet``, sorted."""
-    fsspec = require("fsspec", "sources")
-    name, kind = shown(pattern), scheme(pattern)
+def files(source: str) -> list[str]:
+    """Return the addresses of the tables in a folder, which ends in a slash, or of the files of a pattern, sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ImportError, ConnectionError, PermissionError, ValueError
+        As for :func:`fetch`.
+    """
+    core = require("fsspec.core", "sources")
+    name, kind = shown(source), scheme(source)
     with _explained(name, kind):
-        system, path = fsspec.core.url_to_fs(pattern, **_options(kind))
-        return sorted(system.unstrip_protocol(found) for found in system.glob(path) if not system.isdir(found))
+        system, path = core.url_to_fs(source, **_options(kind))
+        pattern = f"{path.rstrip('/')}/*" if source.endswith("/") else path
+        found = sorted(at for at, of in system.glob(pattern, detail=True).items() if of["type"] == "file")
+        if source.endswith("/"):
+            found = [at for at in found if at.rpartition("/")[2][0] not in "._" and is_table(at)]
+    if not found:
+        what = "the folder {} has no table" if source.endswith("/") else "no file fits the pattern {}"
+        raise FileNotFoundError(f"{what.format(name)}.")
+    return [system.unstrip_protocol(at) for at in found]
 
 
 def copy(source: str, file: Any) -> None:
@@ -77,6 +102,9 @@ def stamp(source: str) -> list[str]:
 
 
 def _options(kind: str) -> dict[str, Any]:
+    if kind == "s3":  # by default, five times a minute
+        retries = {"max_attempts": 2}
+        return {"config_kwargs": {"connect_timeout": CONNECT, "read_timeout": READ, "retries": retries}}
     if kind not in ("http", "https"):
         return {}
     aiohttp = require("aiohttp", "sources")
@@ -92,6 +120,9 @@ def _explained(name: str, kind: str) -> Iterator[None]:
     except unpacking.TooLargeError:
         raise
     except Exception as error:  # noqa: BLE001  (each kind of address has errors of its own)
+        for of in (error, error.__cause__):
+            if (found := AMAZON.get(type(of).__name__)) is not None:
+                raise found[0](found[1].format(name)) from None
         raise _sentence(error, name, kind) from None
 
 

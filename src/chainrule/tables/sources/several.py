@@ -15,7 +15,7 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import is_table
 from chainrule.tables.frames import plain
 from chainrule.tables.sources import remote
-from chainrule.tables.sources.names import is_local, is_pattern, scheme, shown
+from chainrule.tables.sources.names import is_local, is_pattern, is_remote_pattern
 
 SHOWN = 5  # names in a sentence
 
@@ -35,7 +35,9 @@ class Part(NamedTuple):
 
 def is_several(source: str) -> bool:
     """Return whether a source is a folder or a pattern."""
-    return is_pattern(source) or (is_local(source) and source != "" and Path(source).is_dir())
+    if is_pattern(source) or is_remote_pattern(source):
+        return True
+    return is_local(source) and source != "" and Path(source).is_dir()
 
 
 def files(source: str) -> list[str]:
@@ -50,13 +52,12 @@ def files(source: str) -> list[str]:
     """
     if not is_several(source):
         return [source]
+    if is_remote_pattern(source):
+        return remote.files(source)
     if is_pattern(source):
-        if scheme(source):
-            found = remote.files(source)
-        else:
-            found = sorted(name for name in glob.glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207  (with a folder)
+        found = sorted(name for name in glob.glob(source, recursive=True) if Path(name).is_file())  # noqa: PTH207  (with a folder)
         if not found:
-            raise FileNotFoundError(f"no file fits the pattern {shown(source)}.")
+            raise FileNotFoundError(f"no file fits the pattern {source}.")
         return found
     inside = sorted(Path(source).iterdir())
     found = [str(path) for path in inside if path.is_file() and path.name[0] not in "._" and is_table(path.name)]
