@@ -46,7 +46,7 @@ EXERCISE = Exercise(
         Mistake("sign of bias", lambda x, W, b: x @ W - b, "The bias is subtracted, but y = x W + b.", "Write + b."),
         Mistake("elementwise", lambda x, W, b: x * W[0] + b, "x and W are multiplied entry by entry: y needs the "
                 "product of matrices.", "In NumPy, * multiplies entries and @ multiplies matrices."),
-        Mistake("mean", lambda x, W, b: x @ W / x.shape[1] + b, "The sum over the inputs is a mean: y = x W + b "
-                "divides by nothing.", "Remove the division: y_ij is a plain sum over k."),
+        Mistake("mean", lambda x, W, b: x @ W / x.shape[1] + b, "The sum over the inputs is a mean: in y = x W + b, "
+                "nothing is divided.", "Remove the division: y_ij is a plain sum over k."),
     ),
 )  # fmt: skip

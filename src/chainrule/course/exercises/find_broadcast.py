@@ -1,9 +1,9 @@
 """Find the mistake: a loss that hardly falls.
 
 A regression with one output: y = x W + b, with W of shape (inputs, 1), and targets t of shape (n,). The loss is the
-mean of ½ (y − t)². It falls at first, and then stays near the variance of the targets, as if the inputs told nothing.
+mean of ½ (y − t)². It falls at first, and then stays near the variance of the targets, as if the inputs did not matter.
 
-The file computes L and dW. Find the mistake and mend it; the shapes of the arguments stay. Print the shape of every
+The file computes L and dW. Find the mistake and fix it; the shapes of the arguments stay. Print the shape of every
 array.
 
 Source: the rules are in NumPy's manual, "Broadcasting".

@@ -3,7 +3,7 @@
 This network has one hidden layer with the sigmoid, and a squared error: a = σ(x W), y = a V, L = (1/n) Σ ½ (y − t)².
 The file computes L, dW and dV. It trains, though slowly: one of the gradients is wrong.
 
-Find the mistake and mend it; one line is enough. The check shows you what finite differences find. Go backward through
+Find the mistake and fix it; one line is enough. The check shows you what finite differences find. Go backward through
 the formulas:
 
     dy = (y − t) / n        dV = aᵀ dy        da = dy Vᵀ        dz = da ⊙ σ′(z)        dW = xᵀ dz

@@ -3,7 +3,7 @@
 Forward: z = x W, a = max(z, 0), y = z + a, a short cut around the ReLU. Backward gets dy and returns dx. To save
 memory, someone computed the ReLU in place. The results look plausible, and no error is raised.
 
-The file returns y and dx. Find the mistake and mend it. Print an array before and after the ReLU.
+The file returns y and dx. Find the mistake and fix it. Print an array before and after the ReLU.
 
     dz = dy + dy ⊙ 1[z > 0]        dx = dz Wᵀ
 

@@ -3,7 +3,7 @@
 The gradients of a dense layer with a squared error, L = (1/n) Σ ½ (y − t)² with y = x W + b. The network trains with
 small batches and diverges with large ones, as if the learning rate depended on the batch size.
 
-The file computes L, dW and db. Find the mistake and mend it. Ask of each array: where does the factor 1/n come in, and
+The file computes L, dW and db. Find the mistake and fix it. Ask of each array: where does the factor 1/n come in, and
 how often?
 
 Source: as in exercise 8.

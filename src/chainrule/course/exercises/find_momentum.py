@@ -3,7 +3,7 @@
 This momentum adds μ times the last step to the new one, and yet it is hardly faster than plain gradient descent. The
 file takes the gradients of several steps, (steps, parameters), one after the other, and returns θ.
 
-Find the mistake and mend it. Compute three steps by hand with θ = 0, all gradients 1, η = 1 and μ = 0.5: the steps
+Find the mistake and fix it. Compute three steps by hand with θ = 0, all gradients 1, η = 1 and μ = 0.5: the steps
 should be −1, −1.5 and −1.75.
 
 Source: as in exercise 10.

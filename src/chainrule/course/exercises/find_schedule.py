@@ -3,7 +3,7 @@
 The learning rate should fall as η_e = η / (1 + decay · e) in the epochs e = 0, 1, 2, ... The file returns the rates of
 the epochs. Training slows down after a few epochs and soon stands still.
 
-Find the mistake and mend it. With η = 1 and decay = 1, the first four rates should be 1, 1/2, 1/3 and 1/4.
+Find the mistake and fix it. With η = 1 and decay = 1, the first four rates should be 1, 1/2, 1/3 and 1/4.
 
 Source: Robbins and Monro, "A stochastic approximation method" (1951): the rates must have an infinite sum.
 """

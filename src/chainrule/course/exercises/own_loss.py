@@ -48,7 +48,7 @@ def judge(loss, case):
         what = f"dy has shape {np.shape(dy)}, but y has shape {y.shape}."
         yield Complaint("shape", what, "dy has an entry for each entry of y.")
     if not (np.isfinite(float(value)) and np.isfinite(dy).all()):
-        yield Complaint("not finite", "L or dy is not finite.", "Does a logarithm or a division meet 0?")
+        yield Complaint("not finite", "L or dy is not finite.", "Is there a logarithm of 0 or a division by 0?")
     if loss(y, t)[0] != value:
         what = "L differs when it is called a second time with the same y and t."
         yield Complaint("random", what, "It must depend on y and t alone.")

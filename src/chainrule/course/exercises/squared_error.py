@@ -6,7 +6,7 @@ L is the **mean** over the rows of the batch, so that the same learning rate fit
 
 Within a row the squares are summed; the factor ½ cancels the 2 of the derivative. y and t are (n, outputs). Return L,
 one number, and dy with the shape of y. The factor 1/n occurs here, once. Nothing after it divides again: dW = xᵀ dy and
-db = Σ dy are sums. To divide twice, or to average one gradient and sum another, is the most common mistake of all.
+db = Σ dy are sums. Dividing twice, or averaging one gradient and summing another, is a common mistake.
 
 For y = [[1], [3]] and t = [[0], [1]], L = (½·1 + ½·4) / 2 = 1.25 and dy = [[0.5], [1]].
 
