@@ -1,6 +1,10 @@
-"""A small table to tune on, for test_tables_tuning.py and for processes to kill: ``python small_tuning.py FOLDER TRIALS JOBS``."""
+"""A small table to tune on, for the tests of tuning and for processes to kill: ``python small_tuning.py FOLDER TRIALS JOBS``.
+
+With a storage in place of the folder, the process searches a shared study; with a fourth argument, slowly.
+"""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ from chainrule.tables import casting
 from chainrule.tables import folds as folds_module
 from chainrule.tables.kinds import infer
 from chainrule.tables.splitting import SplitRule
+from chainrule.tables.tuning import shared
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.search import Search
@@ -51,7 +56,25 @@ def run(folder, trials, *, of=None, about=None, jobs=1, seconds=None, on_trial=N
         return studies.records(study)
 
 
-if __name__ == "__main__":
+def share(storage, trials, seconds):
+    shared.BEAT, shared.SILENT = 0.2, 2.0
+    of = problem()
+    evaluate = of.evaluate
+
+    def slowly(point, report):
+        print("begins", flush=True)
+        time.sleep(seconds)
+        return evaluate(point, report)
+
+    of.evaluate = slowly
+    with shared.opened(storage, {"seed": 0}, of) as study:
+        Search(study, of, 0, trials, on_trial=lambda trial, _: print(trial.number, flush=True), shared=True).run()
+        print(len(studies.finished(study)), "in the study")
+
+
+if __name__ == "__main__" and ":" in sys.argv[1]:
+    share(sys.argv[1], int(sys.argv[2]), 1.0 if len(sys.argv) > 4 else 0.1)
+elif __name__ == "__main__":
     run(
         Path(sys.argv[1]), int(sys.argv[2]), jobs=int(sys.argv[3]),
         on_trial=lambda trial, trials: print(len(trials), flush=True),

@@ -125,6 +125,7 @@ CHOSEN = {
     "tables-tuning.md": "134 MB, 30 seconds",
     "tables.md": "1.07 GB, 20 times, 20 %, 95 %, 5 %",
     "trace.md": "80 kB",
+    "tune-cluster.md": "15 seconds, 90 seconds",
 }
 
 

@@ -3,16 +3,9 @@
 import datetime as dt
 import importlib.util
 import json
-import os
-import pwd
 import re
-import shutil
-import socket
 import sqlite3
-import subprocess
 import sys
-import tempfile
-import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,6 +15,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+import postgres
 from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.tables import unpacking
@@ -29,7 +23,6 @@ from chainrule.tables.reading import read
 from chainrule.tables.sources import columns, databases
 from test_tables_training import passengers
 
-PASSWORD = "s3c@ret/x"
 SMALL = {"max_iter": 2, "hidden_layer_sizes": (4,)}
 ROWS = 5
 
@@ -184,57 +177,15 @@ class TestDuckDB:
             read(ducks)
 
 
-def account():
-    """Return the user that may run a server: PostgreSQL refuses root."""
-    if os.getuid():
-        return {}
-    try:
-        pwd.getpwnam("postgres")
-    except KeyError:
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
-    return {"user": "postgres", "group": "postgres", "extra_groups": []}
-
-
 @pytest.fixture(scope="module")
 def server():
-    """Start PostgreSQL in a folder of its own, and yield the connection string."""
-    if shutil.which("initdb") is None or shutil.which("postgres") is None:
-        pytest.skip("PostgreSQL is not installed: no initdb")
-    who = account()
-    folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    secret = folder / "password"
-    secret.write_text(PASSWORD)
-    for path in (folder, secret) if who else ():
-        shutil.chown(path, "postgres")
-    how = ["--auth=scram-sha-256", "--pwfile", secret, "--encoding=UTF8", "--locale=C", "--no-sync"]
-    subprocess.run(
-        ["initdb", "-D", folder / "data", "-U", "ann", *how], check=True, capture_output=True, cwd=folder, **who
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "timezone=Asia/Tokyo"]
-    command = ["postgres", "-D", folder / "data", "-k", folder, "-p", str(port), *settings]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, **who) as process:
-        address = f"postgresql://ann:s3c%40ret%2Fx@127.0.0.1:{port}/postgres"
-        try:
-            filled(address)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(20)
-            shutil.rmtree(folder)
+    with postgres.server() as address:
+        filled(address)
+        yield address
 
 
 def filled(address):
-    end = time.monotonic() + 20
-    while True:
-        try:
-            base = psycopg.connect(address)
-            break
-        except psycopg.OperationalError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+    base = psycopg.connect(address)
     with base:
         base.execute("CREATE TYPE mood AS ENUM ('sad', 'ok')")
         base.execute(

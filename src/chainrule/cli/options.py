@@ -259,6 +259,13 @@ class TuneOptions(TableTraining, NetworkOptions):
         None
     )
     n_jobs: Annotated[int, option(SEARCH, "Trials to run in parallel, sharing the cores.")] = 1
+    storage: Annotated[
+        Text,
+        option(
+            SEARCH, "Share the study with other processes: journal:FOLDER, or postgresql://USER@HOST/DATABASE#NAME.",
+            metavar="ADDRESS",
+        ),
+    ] = None  # fmt: skip
     seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
     out: Annotated[
         File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")

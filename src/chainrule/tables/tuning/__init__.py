@@ -19,13 +19,14 @@ from chainrule.tables import folds as folds_module
 from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
 from chainrule.tables.training import train
+from chainrule.tables.tuning import shared
 from chainrule.tables.tuning.measure import CLASSES
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
 from chainrule.tables.tuning.search import OnTrial, Search
 from chainrule.tables.tuning.space import Dimension, arguments
-from chainrule.tables.tuning.study import finished, importance, opened, records
+from chainrule.tables.tuning.study import check, finished, importance, opened, records, results_in
 
 __all__ = ["Dimension", "TrialRecord", "Tuned", "save", "summary", "tune"]
 
@@ -42,6 +43,7 @@ def tune(
     jobs: int = 1,
     seed: int = 0,
     out: str | Path | None = None,
+    storage: str | None = None,
     on_trial: OnTrial | None = None,
     on_message: Callable[[str], None] | None = None,
     metric: str | None = None,
@@ -72,6 +74,9 @@ def tune(
         With one job, the same seed and study give the same trials, however often the search was stopped.
     out : path, optional
         A folder for the study, ``study.log``: the search can be stopped, or killed, and resumed from it.
+    storage : str, optional
+        Where the study is instead: ``journal:FOLDER``, or ``postgresql://USER@HOST/DATABASE``, with ``#NAME`` for one
+        of several studies. All processes that are given the same storage search together; ``trials`` is their total.
     on_trial : function, optional
         Called after each trial with its :class:`TrialRecord` and the tuple of all finished ones.
     on_message : function, optional
@@ -112,6 +117,8 @@ def tune(
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
+    if storage is not None:
+        shared.check_address(storage)
     if isinstance(source, str) and source == "-":
         raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
     given = Options(seed=seed, **options)
@@ -130,12 +137,17 @@ def tune(
     tell = on_message or (lambda _: None)
     with ExitStack() as stack:
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
-        study = stack.enter_context(opened(folder, seed, about, problem))
+        if storage is None:
+            study = stack.enter_context(opened(folder, seed, about, problem))
+        else:
+            stack.enter_context(results_in(folder))
+            study = stack.enter_context(shared.opened(storage, about, problem))
         tell(_plan(problem, len(finished(study))))
         seconds = None if minutes is None else 60 * minutes
-        Search(study, problem, seed, trials, seconds, jobs, on_trial, start).run()
+        Search(study, problem, seed, trials, seconds, jobs, on_trial, start, storage is not None).run()
         tell("fit        the best point, as train does")
         best, found = study.best_trial, records(study)
+        check(best, problem)  # another process may have written it
         point = arguments(best.params) | _threshold(problem, best.params, threshold)
         trained = _chosen_by(problem, fit(source, target, given, point))
         return Tuned(

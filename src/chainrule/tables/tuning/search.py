@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,11 @@ import optuna
 
 from chainrule.tables.tuning.objective import Outcome, Problem, Report
 from chainrule.tables.tuning.result import TrialRecord
-from chainrule.tables.tuning.study import finished, records, reseed
+from chainrule.tables.tuning.shared import Silent, beating
+from chainrule.tables.tuning.study import FINISHED, finished, point_of, records, reseed
 from chainrule.tables.tuning.workers import workers
 
+POLL = 1.0  # seconds between two looks at trials of other processes
 AFTER = 10.0  # seconds of a run after the trials and the last fit: baselines, scores, report, pictures
 
 OnTrial = Callable[[TrialRecord, tuple[TrialRecord, ...]], None]
@@ -45,6 +47,8 @@ class Search:
         Called with the trial that has just finished, and the tuple of all that are finished.
     start : float
         When the run began, by ``time.monotonic``.
+    shared : bool
+        Whether other processes search the same study.
     """
 
     study: optuna.Study
@@ -55,7 +59,10 @@ class Search:
     jobs: int = 1
     on_trial: OnTrial | None = None
     start: float = field(default_factory=time.monotonic)
+    shared: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _ending: threading.Event = field(default_factory=threading.Event, init=False)
+    _silent: Silent = field(default_factory=Silent, init=False)
 
     def run(self) -> None:
         """Try points until there are enough trials, or the time is up.
@@ -65,14 +72,21 @@ class Search:
         KeyboardInterrupt
             At Ctrl-C; the trials that it ends are tried again when the study is resumed.
         """
+        search = self._share if self.shared else self._optimize
+        threads = self.jobs if self.shared else 1  # Optuna starts its own
         if self.jobs == 1:
-            self._optimize(self.problem.evaluate)
+            search(self.problem.evaluate)
             return
-        with ThreadPoolExecutor(1) as pool, workers(self.problem, self.jobs) as evaluate:
-            running = pool.submit(self._optimize, evaluate)
-            while not wait([running], timeout=0.2).done:
-                pass  # Ctrl-C, noticed between two waits, ends the workers, and with them Optuna's threads
-            running.result()
+        with ThreadPoolExecutor(threads) as pool, workers(self.problem, self.jobs) as evaluate:
+            running = [pool.submit(search, evaluate) for _ in range(threads)]
+            try:
+                while (found := wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)).not_done:
+                    for ended in found.done:
+                        ended.result()  # its error, or Ctrl-C, noticed here, ends the workers and the threads
+            finally:
+                self._ending.set()
+            for ended in running:
+                ended.result()
 
     def _optimize(self, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> None:
         self._deadline = self._time_for_trials()
@@ -87,6 +101,50 @@ class Search:
             catch=(OutOfTime,),
             callbacks=[self._ended],
         )
+
+    def _share(self, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> None:
+        """Try points until the study, in which other processes do the same, has enough trials, or the time is up."""
+        while not self._ending.is_set() and (room := self.room()) is not None:
+            if room:
+                self.one(evaluate)
+            else:
+                self._ending.wait(POLL)
+            self._silent.give_up(self.study, self.problem)
+
+    def room(self) -> int | None:
+        """Return how many more trials may be started now; None when there are enough, or the time is up."""
+        self._deadline = self._time_for_trials()
+        late = time.monotonic() > self._deadline
+        done, running, queued = (finished(self.study, *states) for states in (FINISHED, ("RUNNING",), ("WAITING",)))
+        free = self.jobs if self.trials is None else max(0, self.trials - len(done) - len(running))
+        if self.problem.default in [trial.params for trial in done]:
+            over = late or (self.trials is not None and len(done) >= self.trials)
+            return None if over else free
+        if self.problem.default in map(point_of, running):
+            return 0 if late else free
+        if self.problem.default not in map(point_of, queued):  # its process has ended with an error
+            self.study.enqueue_trial(self.problem.default)
+        return max(1, free)
+
+    def one(self, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> None:
+        """Try one point."""
+        trial, value, state = self.study.ask(), None, optuna.trial.TrialState.FAIL
+        try:
+            with beating(trial):
+                value = self._objective(trial, evaluate)
+            state = optuna.trial.TrialState.COMPLETE
+        except optuna.TrialPruned:
+            state = optuna.trial.TrialState.PRUNED
+        except (OutOfTime, optuna.exceptions.UpdateFinishedTrialError):
+            pass  # the time is up, or this process was stopped for so long that others have given the trial up
+        finally:
+            self.study.tell(trial, value, state, skip_if_finished=True)
+        self._ended(self.study, trial)
+
+    def _surplus(self, trial: optuna.Trial) -> bool:
+        """Return whether other processes have begun enough trials before this one."""
+        earlier = [other for other in finished(self.study, *FINISHED, "RUNNING") if other.number < trial.number]
+        return self.shared and self.trials is not None and len(earlier) >= self.trials
 
     def _objective(self, trial: optuna.Trial, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> float:
         point = {dimension.name: dimension.suggest(trial) for dimension in self.problem.space}
@@ -109,6 +167,8 @@ class Search:
                 trial.set_user_attr("folds", values)
                 raise optuna.TrialPruned
 
+        if point != self.problem.default and self._surplus(trial):
+            raise OutOfTime
         try:
             outcome = evaluate(point, report)
         except ValueError as error:
@@ -120,12 +180,13 @@ class Search:
             trial.set_user_attr(name, value)
         return float(np.mean(outcome.folds))
 
-    def _ended(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def _ended(self, study: optuna.Study, trial: optuna.Trial | optuna.trial.FrozenTrial) -> None:
         with self._lock:
-            reseed(study, self.seed)
-            self._deadline = self._time_for_trials()
-            if time.monotonic() > self._deadline:
-                study.stop()
+            if not self.shared:
+                reseed(study, self.seed)
+                self._deadline = self._time_for_trials()
+                if time.monotonic() > self._deadline:
+                    study.stop()
             numbers = [other.number for other in finished(study)]
             if self.on_trial is not None and trial.number in numbers:
                 every = records(study)

@@ -41,6 +41,7 @@ LARGEST, LONGEST, SLOWEST = 2**27, 2**16, 30.0  # bytes of a study and of a line
 MOST_TRIALS, MOST_UNFINISHED, MOST_NOTES = 50_000, 1000, 100  # notes of a trial or of the study
 STUDY_NOTES, CREATE_TRIAL, SET_STATE = (2, 3), 4, 6  # Optuna's numbers of these operations
 FINISHED = ("COMPLETE", "PRUNED")
+OTHER = "choose another --out"
 IMPORTANCE = 8  # finished trials from which the importance is worth showing
 
 
@@ -51,9 +52,10 @@ class Journal(JournalFileBackend):
     loses nothing by that.
     """
 
-    def __init__(self, path: Path) -> None:
-        lock: Any = threading.Lock()  # no other process is let into the folder
+    def __init__(self, path: Path, lock: Any = None) -> None:
+        lock = threading.Lock() if lock is None else lock  # enough where no other process is let into the folder
         super().__init__(str(path), lock)
+        self.lock = lock
         self.path, self.created, self.notes = path, 0, 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
@@ -66,7 +68,19 @@ class Journal(JournalFileBackend):
             yield operation
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self.path.open("ab") as file:
+        self.lock.acquire()
+        try:
+            self._append(logs)
+        finally:
+            self.lock.release()
+
+    def _append(self, logs: list[dict[str, Any]]) -> None:
+        with self.path.open("a+b") as file:
+            if (
+                file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            ):  # cut off by a kill or a full disk
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{json.dumps(operation, separators=(',', ':'))}\n" for operation in logs).encode())
             if any(operation["op_code"] == SET_STATE for operation in logs):
                 file.flush()
@@ -96,25 +110,63 @@ def opened(folder: Path, seed: int, about: Mapping[str, Any], problem: Problem) 
     """
     _make(folder)
     path = folder / FILE
+    with quiet(), _locked(folder):
+        if path.exists() and (not path.is_file() or path.stat().st_size):
+            study = load(path, problem, Journal(path), OTHER)
+        else:
+            study = create(optuna.storages.JournalStorage(Journal(path)), NAME, problem)
+        for trial in finished(study, "RUNNING"):  # by a process that was killed
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        join(study, problem, about, str(path), OTHER)
+        study.pruner = pruner()
+        reseed(study, seed)
+        yield study
+
+
+@contextlib.contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Make the folder for the results of a study that is elsewhere, and keep other processes out."""
+    _make(folder, LOCK)
+    with _locked(folder):
+        yield
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Optuna's messages, which chainrule's own replace."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        with _locked(folder), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            if path.exists() and (not path.is_file() or path.stat().st_size):
-                study = _load(path, problem)
-            else:
-                storage = optuna.storages.JournalStorage(Journal(path))
-                study = optuna.create_study(storage=storage, study_name=NAME, direction=_direction(problem))
-            if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
-                study.set_user_attr(ABOUT, dict(about))
-            _check_same(path, study.user_attrs.get(ABOUT), about)
-            study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
-            reseed(study, seed)
-            _queue(study, problem)
-            yield study
+            yield
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def pruner() -> optuna.pruners.BasePruner:
+    """Return the pruner of every search."""
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
+
+
+def sampler(seed: int | None) -> optuna.samplers.BaseSampler:
+    """Return the sampler of every search."""
+    return optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=seed)
+
+
+def join(study: optuna.Study, problem: Problem, about: Mapping[str, Any], where: str, other: str) -> None:
+    """Describe a study that is new, refuse one of something else, and put the points to try first in its queue.
+
+    These are the default, and the points of trials that were interrupted.
+    """
+    if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
+        study.set_user_attr(ABOUT, dict(about))
+    _check_same(study.user_attrs.get(ABOUT), about, where, other)
+    points = [point_of(trial) for trial in finished(study, *FINISHED, "WAITING", "RUNNING")]
+    for point in (problem.default, *map(point_of, finished(study, "FAIL"))):
+        if len(point) == len(problem.space) and point not in points:  # else the sampler draws it again
+            study.enqueue_trial(point)
+            points.append(point)
 
 
 def reseed(study: optuna.Study, seed: int) -> None:
@@ -123,7 +175,7 @@ def reseed(study: optuna.Study, seed: int) -> None:
     A resumed study therefore draws the same points as without the interruption.
     """
     stream = int(np.random.SeedSequence((seed, len(finished(study)))).generate_state(1)[0])
-    study.sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=stream)
+    study.sampler = sampler(stream)
 
 
 def finished(study: optuna.Study, *states: str) -> list[optuna.trial.FrozenTrial]:
@@ -160,11 +212,16 @@ def importance(study: optuna.Study, seed: int) -> dict[str, float]:
     return {name: float(share) for name, share in found.items()}
 
 
-def _direction(problem: Problem) -> Literal["minimize", "maximize"]:
+def create(storage: Any, name: str, problem: Problem) -> optuna.Study:
+    """Start a study."""
+    return optuna.create_study(storage=storage, study_name=name, direction=direction(problem))
+
+
+def direction(problem: Problem) -> Literal["minimize", "maximize"]:
     return "maximize" if problem.measure.larger else "minimize"
 
 
-def _point(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+def point_of(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
     """Return the point of a trial; one that has not finished may be in the queue, or have drawn some values only."""
     fixed = {} if trial.state.name in FINISHED else trial.system_attrs.get("fixed_params", {})
     return {**fixed, **trial.params}
@@ -179,19 +236,26 @@ def _record(number: int, trial: optuna.trial.FrozenTrial) -> TrialRecord:
     return TrialRecord(number, state, value, folds, epochs, seconds, dict(trial.params))
 
 
-def _make(folder: Path) -> None:
-    """Make the folder, or check that it is the folder of a study."""
+def writable(folder: Path, option: str) -> None:
+    """Make a folder, or say why it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        entries = {path.name for path in folder.iterdir()} - {LOCK}
-        with tempfile.TemporaryFile(dir=folder):  # can it be written to?
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except (FileExistsError, NotADirectoryError):
-        raise NotADirectoryError(f"{folder} is a file, or in one: choose another --out.") from None
+        raise NotADirectoryError(f"{folder} is a file, or in one: choose another {option}.") from None
     except OSError as error:
-        raise OSError(f"cannot write to the folder {folder} ({error.strerror}): choose another --out.") from None
-    if entries and FILE not in entries:
-        raise FileExistsError(f"the folder {folder} is not empty and has no {FILE}: choose another --out.")
+        raise OSError(f"cannot write to the folder {folder} ({error.strerror}): choose another {option}.") from None
+
+
+def _make(folder: Path, mark: str = FILE) -> None:
+    """Make the folder, or check that it is the folder of a study, by the file that marks one."""
+    writable(folder, "--out")
+    entries = {path.name for path in folder.iterdir()}
+    if entries - {LOCK} and mark not in entries:
+        raise FileExistsError(f"the folder {folder} is not empty and has no {mark}: choose another --out.")
+    if mark == LOCK and FILE in entries:
+        raise FileExistsError(f"the folder {folder} has a study of its own, {FILE}: choose another --out.")
     for name in (FILE, LOCK, f"{LOCK}-journal", f"{LOCK}-wal"):  # they would be written through
         refuse_link(folder / name)
 
@@ -209,9 +273,9 @@ def _locked(folder: Path) -> Iterator[None]:
         connection.close()
 
 
-def _load(path: Path, problem: Problem) -> optuna.Study:
-    """Load a study, which may be a stranger's, and remove a last line that a kill or a full disk has cut off."""
-    try:
+def load(path: Path, problem: Problem, journal: Journal, other: str) -> optuna.Study:
+    """Load a study from a journal, which may be a stranger's."""
+    with _damaged(str(path), f"move it away, or {other}"):
         if not path.is_file():
             raise ValueError("it is not a regular file")
         if (size := path.stat().st_size) > LARGEST:
@@ -219,31 +283,44 @@ def _load(path: Path, problem: Problem) -> optuna.Study:
         with path.open("rb") as file:
             if any(len(line) > LONGEST for line in file):
                 raise ValueError(f"it has a line of more than {LONGEST:,} bytes")
-        storage = optuna.storages.JournalStorage(Journal(path))
-        study = optuna.load_study(study_name=NAME, storage=storage)
-        known = study.user_attrs.get(ABOUT)
+        storage = optuna.storages.JournalStorage(journal)
+        return load_from(storage, NAME, problem, str(path), f"move it away, or {other}")
+
+
+def load_from(storage: Any, name: str, problem: Problem, where: str, remedy: str) -> optuna.Study:
+    """Load a study and check its trials."""
+    with _damaged(where, remedy):
+        study = optuna.load_study(study_name=name, storage=storage)
+        known, wanted = study.user_attrs.get(ABOUT), direction(problem)
         same = not isinstance(known, dict) or known.get("metric") == problem.metric  # else _check_same refuses it
-        wanted = _direction(problem)
-        if same and [direction.name.lower() for direction in study.directions] != [wanted]:
+        if same and [each.name.lower() for each in study.directions] != [wanted]:
             raise ValueError(f"it does not {wanted} one number")
         trials = study.get_trials(deepcopy=False)
         if (unfinished := sum(trial.state.name not in FINISHED for trial in trials)) > MOST_UNFINISHED:
             raise ValueError(f"its {unfinished:,} unfinished trials are more than the limit of {MOST_UNFINISHED:,}")
         for trial in trials:
-            _check(trial, problem)
-        with path.open("r+b") as file:
-            file.truncate(file.read().rfind(b"\n") + 1)
-    except Exception as error:  # noqa: BLE001  (a crafted journal raises any of them in Optuna)
-        why = shown(str(error).partition("\n")[0] or type(error).__name__)
-        raise ValueError(
-            f"{path} is damaged or not an Optuna study ({why}): move it away, or choose another --out."
-        ) from None
+            check(trial, problem)
     return study
 
 
-def _check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
+class _DamagedError(ValueError):
+    """A sentence about a study that cannot be used."""
+
+
+@contextlib.contextmanager
+def _damaged(where: str, remedy: str) -> Iterator[None]:
+    try:
+        yield
+    except (_DamagedError, optuna.exceptions.StorageInternalError):
+        raise
+    except Exception as error:  # noqa: BLE001  (a crafted journal raises any of them in Optuna)
+        why = shown(str(error).partition("\n")[0] or type(error).__name__)
+        raise _DamagedError(f"{where} is damaged or not an Optuna study ({why}): {remedy}.") from None
+
+
+def check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
     """Refuse a point outside the search space, which would become arguments of an estimator, and odd results."""
-    point = _point(trial)
+    point = point_of(trial)
     for dimension in problem.space:
         value = point.get(dimension.name)
         drawn = trial.state.name in FINISHED or dimension.name in point
@@ -263,22 +340,11 @@ def _check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
         raise ValueError(f"trial {trial.number} has no value, or values that are not numbers")
 
 
-def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
+def _check_same(known: Any, about: Mapping[str, Any], where: str, other: str) -> None:
     if not isinstance(known, dict):
-        raise ValueError(f"{path} is a study that chainrule did not begin: choose another --out.")  # noqa: TRY004
+        raise ValueError(f"{where} is a study that chainrule did not begin: {other}.")  # noqa: TRY004
     differs = [name for name in about if json.dumps(known.get(name)) != json.dumps(about[name])]
     if differs:
         raise ValueError(
-            f"{path} is a study with another {' and another '.join(differs)}: choose another --out, or tune as before."
+            f"{where} is a study with another {' and another '.join(differs)}: {other}, or tune as before."
         )
-
-
-def _queue(study: optuna.Study, problem: Problem) -> None:
-    """Put the default and the points of interrupted trials in Optuna's queue, unless they are there or finished."""
-    for trial in finished(study, "RUNNING"):  # by a process that was killed
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    points = [_point(trial) for trial in finished(study, *FINISHED, "WAITING")]
-    for point in (problem.default, *map(_point, finished(study, "FAIL"))):
-        if len(point) == len(problem.space) and point not in points:  # else the sampler draws it again
-            study.enqueue_trial(point)
-            points.append(point)
