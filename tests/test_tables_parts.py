@@ -325,7 +325,7 @@ def test_files_at_addresses(go, fails, saved):
     }  # fmt: skip
     memory.pipe("/shop/b.csv", b"")
     assert fails("memory://shop/*", keep=["id"]) == (
-        f"memory:///shop/b.csv is empty: expected a table with a header and rows. {KEPT}"
+        f"memory:///shop/b.csv is empty: expected a table with rows. {KEPT}"
     )
     assert fails("memory://none/*.csv", "none") == "no file fits the pattern memory://none/*.csv."
 
