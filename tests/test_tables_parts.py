@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -324,7 +325,7 @@ def test_files_at_addresses(go, fails, saved):
     }  # fmt: skip
     memory.pipe("/shop/b.csv", b"")
     assert fails("memory://shop/*", keep=["id"]) == (
-        f"memory:///shop/b.csv is empty: expected a table with a header and rows. {KEPT}"
+        f"memory:///shop/b.csv is empty: expected a table with rows. {KEPT}"
     )
     assert fails("memory://none/*.csv", "none") == "no file fits the pattern memory://none/*.csv."
 
@@ -367,3 +368,14 @@ def test_blocks_come_in_order(saved, monkeypatch):
     frame = rows(1000, 1)
     blocks = [frame.slice(at, 100) for at in range(0, 1000, 100)]
     assert pl.concat(predictor.each(blocks))["id"].to_list() == frame["id"].to_list()
+
+
+def test_blocks_are_predicted_without_threads(saved, monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    predictor, frame = predicting.Predictor(saved), rows(300, 1)
+    blocks = [frame[:100], frame[100:]]
+    whole = pl.concat(predictor.each(blocks))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert_frame_equal(pl.concat(predictor.each(blocks)), whole, rel_tol=1e-5)

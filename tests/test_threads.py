@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 import chainrule as cr
 from chainrule._internal import threads as _threads
-from chainrule._internal.threads import SMALL, blas_threads, choose_threads
+from chainrule._internal.threads import SMALL, blas_threads, choose_threads, work_alone
 from chainrule.layers import Dense
 
 if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
@@ -247,3 +247,10 @@ with threadpoolctl.threadpool_limits(2, user_api="blas"), blas_threads(1):
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == ["1"]
+
+
+def test_a_thread_of_several_works_alone():
+    """Whatever the product and the environment; the other threads keep theirs."""
+    with ThreadPoolExecutor(1, initializer=work_alone) as pool:
+        assert pool.submit(choose_threads, 2 * SMALL).result()[:2] == (1, 1)
+    assert choose_threads(2 * SMALL, 2)[:2] == (2, 2)

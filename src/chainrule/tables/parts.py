@@ -167,7 +167,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _begun(out: Path, plan: dict[str, Any], *, overwrite: bool) -> Begun:
-    """Return what is done of a plan in its folder; refuse parts of another one."""
+    """Return the files of a plan that are begun in its folder; refuse parts of another plan."""
     remove_parts(out)
     path = out / PLAN
     if not path.exists():

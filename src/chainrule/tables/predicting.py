@@ -146,7 +146,11 @@ class Predictor:
         with blas_threads(1), ThreadPoolExecutor(threads, initializer=work_alone) as pool:
             for frame in frames:
                 checked = self._checker(frame.drop(self._others, strict=False))
-                waiting.append(pool.submit(self._predicted, frame, checked))
+                try:
+                    waiting.append(pool.submit(self._predicted, frame, checked))
+                except RuntimeError:  # no thread can be started, as in some containers
+                    waiting.append(Future())
+                    waiting[-1].set_result(self._predicted(frame, checked))
                 if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
