@@ -120,7 +120,7 @@ CHOSEN = {
     "playground.md": "256 MB",
     "serve.md": "25 times, 90 %, 10 seconds",
     "speed.md": "0.1 s",
-    "streaming.md": "0.08 %, 30 %, 64 MB, 4 kB, 128 MB, 4 MB, 3.8 GB, 1 GiB",
+    "streaming.md": "0.24 %, 30 %, 32 MB, 4 kB, 4 MB, 3.8 GB, 1 GiB, 500 MB",
     "table-reports.md": "1 MB, 95 %, 51 %, 80 %, 100 %",
     "tables-tuning.md": "134 MB, 30 seconds",
     "tables.md": "1.07 GB, 20 times, 20 %, 95 %, 5 %",

@@ -19,7 +19,7 @@ from chainrule.tables.delimited import bad_line
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
 
-AT_ONCE = 2**26  # bytes of adjacent columns to read together, and of a block of rows, at 8 bytes per value
+AT_ONCE = 2**25  # bytes of adjacent columns to read together, and of a block of rows, at 8 bytes per value
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
 
 __all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "check_unchanged", "opened", "stamp_of"]
@@ -141,6 +141,7 @@ class OnDisk:
 
     def blocks(self, names: Sequence[str], start: int = 0) -> Iterator[pl.DataFrame]:
         """Yield the rows of the file from ``start`` on in blocks, in order."""
+        self._held.clear()
         with self.reading() as scan:
             for frame in (
                 scan.select(names).slice(start).collect_batches(chunk_size=self.block_rows, maintain_order=True)

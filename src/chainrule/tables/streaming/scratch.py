@@ -16,7 +16,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-BUCKET = 2**26  # bytes of a matrix to put in order at once, in memory
+BUCKET = 2**25  # bytes of a matrix to put in order at once, in memory
 
 __all__ = ["DiskMatrix", "amount", "closed", "room", "writing"]
 
@@ -111,19 +111,22 @@ class DiskMatrix:
 
     def array(self) -> Array:
         """Return all rows in order, read-only; the file is removed with the last reference to the array."""
-        width = self.shape[1]
         for part, places in enumerate(self._places):
-            place = np.concatenate(places)
-            start = 4 * width * part * self._length
-            self._file.seek(start)
-            found = np.frombuffer(self._file.read(4 * width * len(place)), np.float32).reshape(len(place), width)
-            ordered = np.empty_like(found)
-            ordered[place] = found
-            with writing():
-                self._file.seek(start)
-                self._file.write(ordered)
-                self._file.flush()
+            self._order(part, np.concatenate(places))
         return np.asarray(np.memmap(self._file, np.float32, "r", shape=self.shape))
+
+    def _order(self, part: int, place: Array) -> None:
+        """Put a part of the file in order."""
+        width = self.shape[1]
+        start = 4 * width * part * self._length
+        self._file.seek(start)
+        found = np.frombuffer(self._file.read(4 * width * len(place)), np.float32).reshape(len(place), width)
+        ordered = np.empty_like(found)
+        ordered[place] = found
+        with writing():
+            self._file.seek(start)
+            self._file.write(ordered)
+            self._file.flush()
 
 
 def amount(count: int) -> str:

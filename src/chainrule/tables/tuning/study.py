@@ -218,6 +218,7 @@ def create(storage: Any, name: str, problem: Problem) -> optuna.Study:
 
 
 def direction(problem: Problem) -> Literal["minimize", "maximize"]:
+    """Return which values of a trial are better, as Optuna calls it."""
     return "maximize" if problem.measure.larger else "minimize"
 
 
