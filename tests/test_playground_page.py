@@ -13,6 +13,7 @@ import chainrule as cr
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
+expect.set_options(timeout=20_000)  # machines are slow when they do something else
 server = pytest.importorskip("chainrule.playground.server")
 states = pytest.importorskip("chainrule.playground.state")
 uvicorn = pytest.importorskip("uvicorn")
@@ -96,7 +97,13 @@ def built(tmp_path_factory):
 
 
 def reading(page, name):
-    return page.locator(".readings div").filter(has=page.get_by_text(name, exact=True)).locator("dd").inner_text()
+    return (
+        page.locator(".readings")
+        .first.locator("div")
+        .filter(has=page.get_by_text(name, exact=True))
+        .locator("dd")
+        .inner_text()
+    )
 
 
 def at_step(page, step):
@@ -472,6 +479,35 @@ def test_lessons_of_the_menu(opened):
     page.locator(".goal.reached").wait_for()
 
 
+def test_two_networks_in_step_on_the_same_data(opened):
+    page = opened()
+    press(page, "Compare")
+    second = page.get_by_role("group", name="Second network", exact=True).locator("dd")
+    expect(second.first).to_have_text("0")
+    page.get_by_label("Learning rate").nth(1).fill("0.003")
+    page.get_by_label("Learning rate").nth(1).press("Enter")
+    page.get_by_label("Data set").select_option("spirals-3")
+    expect(page.locator(".scale").nth(1).locator(".class")).to_have_count(3)
+    expect(second.first).to_have_text("0")
+    press(page, "Step")
+    expect(second.first).to_have_text("1")
+    press(page, "Run")
+    expect(second.nth(1)).to_have_text(re.compile(r"[2-9]|\d\d"), timeout=60_000)
+    press(page, "Pause")
+    page.wait_for_function(
+        "() => new Set([...document.querySelectorAll('.readings')].map(one => one.querySelector('dd').textContent)).size === 1",
+        timeout=60_000,
+    )
+    assert second.nth(2).inner_text() != reading(page, "Training loss")
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(set(ids)) == len(ids)
+    assert page.evaluate("location.hash.split('.').length") == 2
+    other = opened(page.evaluate("location.hash"))
+    expect(other.get_by_label("Learning rate").nth(1)).to_have_value("0.003")
+    press(page, "Close second network")
+    expect(second).to_have_count(0)
+
+
 def test_phone_and_zoom_do_not_scroll_sideways(opened):
     for width in (320, 390, 640):
         page = opened(width=width)
@@ -486,6 +522,8 @@ def test_no_accessibility_violation(opened, built, dark, width):
     page.locator(".operations button").first.wait_for()
     # The page's own rules forbid code from elsewhere: this comes in through the browser's own door.
     page.evaluate((built / "playground/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
+    press(page, "Compare")
+    page.get_by_role("group", name="Second network", exact=True).locator("dd").first.wait_for()
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         violations = page.evaluate("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")

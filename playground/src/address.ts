@@ -13,9 +13,9 @@ export async function encodeState(state: State): Promise<string> {
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** Return the state of a fragment, or null where it holds none that can be read. */
-export async function decodeState(fragment: string): Promise<State | null> {
-  const text = fragment.replace(/^#/, "");
+/** Return a state of a fragment, which has two for two networks, or null where it holds none that can be read. */
+export async function decodeState(fragment: string, which = 0): Promise<State | null> {
+  const text = fragment.replace(/^#/, "").split(".")[which];
   if (!text) return null;
   try {
     const raw = atob(text.replaceAll("-", "+").replaceAll("_", "/"));

@@ -1,5 +1,5 @@
 // What the page knows, and who wants to hear when it changes.
-import { decodeState, encodeState } from "./address";
+import { decodeState } from "./address";
 import type { Binary, Frame } from "./frames";
 import type { Box, Catalog, Configured, Known, Reply, Request, State } from "./protocol";
 import type { Listener, Transport } from "./transport";
@@ -14,6 +14,7 @@ interface Events {
   binary: Binary;
   reply: Reply;
   running: boolean;
+  asked: Request; // a step, back or to the start
   selected: Selection | null;
   said: string;
   note: string;
@@ -50,15 +51,25 @@ export class App implements Listener {
   selected: Selection | null = null;
   traced: number | null = null;
   entries: Entries = {}; // that the trace works out, in place of the largest
+  partner: App | null = null; // the other network of two in step
 
   private transport: Transport | null = null;
   private readonly listeners: { [name in keyof Events]?: ((event: Events[name]) => void)[] } = {};
   private waiting: Frame | null = null;
   private timer = 0;
   private seen = false; // a frame of the run that was asked for
+  private owed = 0; // the frame to acknowledge
+  private initial: () => Promise<State | null> = async () => null;
 
-  connect(open: (listener: Listener) => Transport): void {
+  connect(open: (listener: Listener) => Transport, initial: () => Promise<State | null>): void {
+    this.initial = initial;
     this.transport = open(this);
+  }
+
+  /** Leave the server. */
+  close(): void {
+    this.transport?.close();
+    this.setRunning(false);
   }
 
   on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): void {
@@ -100,8 +111,18 @@ export class App implements Listener {
   }
 
   setPace(pace: Pace): void {
+    if (pace === this.pace) return;
     this.pace = pace;
+    this.partner?.setPace(pace);
     if (this.running && this.configured) this.advance();
+  }
+
+  // Of two networks in step, the one ahead waits for the other.
+  private acknowledge(): void {
+    const far = ({ frame }: App): number => (this.pace === "epoch" ? frame?.epoch : frame?.step) ?? Infinity;
+    if (!this.owed || (this.running && this.partner?.running && far(this) > far(this.partner))) return;
+    this.send({ type: "ack", frame: this.owed });
+    this.owed = 0;
   }
 
   private advance(): void {
@@ -111,17 +132,22 @@ export class App implements Listener {
 
   step(unit: "step" | "epoch"): void {
     this.setRunning(false);
-    this.send({ type: "step", count: 1, unit });
+    this.move({ type: "step", count: 1, unit });
   }
 
   back(step = (this.frame?.step ?? 0) - 1): void {
     this.setRunning(false);
-    if (this.frame && step >= 0 && step <= this.frame.step) this.send({ type: "back", step });
+    if (this.frame && step >= 0 && step <= this.frame.step) this.move({ type: "back", step });
   }
 
   reset(): void {
     this.setRunning(false);
-    this.send({ type: "reset" });
+    this.move({ type: "reset" });
+  }
+
+  private move(request: Request): void {
+    this.send(request);
+    this.emit("asked", request);
   }
 
   select(selected: Selection | null): void {
@@ -182,6 +208,8 @@ export class App implements Listener {
     this.running = running;
     this.seen = false;
     this.emit("running", running);
+    this.acknowledge();
+    this.partner?.acknowledge();
   }
 
   // A frame is drawn with the screen's next picture; one that comes before that takes its place.
@@ -198,7 +226,9 @@ export class App implements Listener {
       if (this.running && (newest.ended !== null || (this.seen && !newest.running))) this.setRunning(false);
       this.seen ||= newest.running;
       this.emit("frame", newest);
-      this.send({ type: "ack", frame: newest.frame });
+      this.owed = newest.frame;
+      this.acknowledge();
+      this.partner?.acknowledge();
     };
     if (document.hidden) setTimeout(draw, 100);
     else requestAnimationFrame(draw);
@@ -206,13 +236,14 @@ export class App implements Listener {
 
   private async start(catalog: Catalog): Promise<void> {
     this.catalog = catalog;
-    this.state = (await decodeState(location.hash)) ?? structuredClone(catalog.state);
+    this.state = (await this.initial()) ?? structuredClone(catalog.state);
     this.emit("catalog", catalog);
     this.send({ type: "configure", state: this.state });
   }
 
   private settle(configured: Configured): void {
-    if (this.waiting) this.send({ type: "ack", frame: this.waiting.frame }); // of the network before
+    if (this.waiting) this.owed = this.waiting.frame; // of the network before
+    this.acknowledge();
     this.waiting = this.frame = this.data = null;
     this.traced = null;
     this.entries = {};
@@ -223,6 +254,5 @@ export class App implements Listener {
       || (selected.unit ?? 0) >= (configured.layers[selected.layer]!.output[0] ?? 0))) this.select(null);
     this.emit("configured", configured);
     if (this.running) this.advance();
-    void encodeState(configured.state).then((text) => history.replaceState(null, "", `#${text}`));
   }
 }

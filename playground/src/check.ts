@@ -1,6 +1,6 @@
 // The check of the gradient, its badge, and a layer's backward to break.
 import type { App } from "./app";
-import { button, field, h, select } from "./dom";
+import { button, field, fresh, h, select } from "./dom";
 import type { Verdict } from "./protocol";
 
 const MOST_PARAMETERS = 2000; // beyond, the check runs only when it is asked for
@@ -78,7 +78,7 @@ export function checkTab(app: App): HTMLElement {
   });
   app.on("reply", (reply) => { if (reply.type === "verdict") verdict(reply); });
 
-  editor.id = "backward-source";
+  editor.id = fresh("source");
   return h("div", { className: "two" },
     h("div", { className: "stack" },
       h("h3", {}, "Break a layer's backward pass"),

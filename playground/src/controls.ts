@@ -4,9 +4,9 @@ import { button, digits, h, select } from "./dom";
 
 const SAID_EVERY = 5000; // milliseconds between two sentences to a screen reader while training runs
 
-export function controls(app: App): HTMLElement {
-  const run = button("Run", () => app.run(), { className: "run" });
-  const readings = h("dl", { className: "readings" });
+/** Where training stands. */
+export function readings(app: App, name = ""): HTMLElement {
+  const list = h("dl", { className: "readings" });
   const values = new Map<string, HTMLElement>();
   let said = 0;
 
@@ -15,15 +15,11 @@ export function controls(app: App): HTMLElement {
     if (!place) {
       place = h("dd");
       values.set(name, place);
-      readings.append(h("div", {}, h("dt", {}, name), place));
+      list.append(h("div", {}, h("dt", {}, name), place));
     }
     place.textContent = text;
   };
 
-  app.on("running", (running) => {
-    run.textContent = running ? "Pause" : "Run";
-    run.classList.toggle("on", running);
-  });
   app.on("frame", (frame) => {
     read("Step", frame.step.toLocaleString("en"));
     read("Epoch", frame.epoch.toLocaleString("en"));
@@ -40,7 +36,15 @@ export function controls(app: App): HTMLElement {
     }
     if (frame.ended) app.say(frame.ended);
   });
+  return name ? h("div", { role: "group", "aria-label": name }, list) : list;
+}
 
+export function controls(app: App): HTMLElement {
+  const run = button("Run", () => app.run(), { className: "run" });
+  app.on("running", (running) => {
+    run.textContent = running ? "Pause" : "Run";
+    run.classList.toggle("on", running);
+  });
   const lessons = h("select", { "aria-label": "Open a lesson", onchange: () => {
     const chosen = app.catalog.lessons.find(({ name }) => name === lessons.value);
     lessons.value = "";
@@ -59,5 +63,5 @@ export function controls(app: App): HTMLElement {
       button("Back", () => app.back(), { title: "Go back one step" }),
       button("Reset", () => app.reset(), { title: "Return to the initial parameters" }),
       lessons),
-    readings);
+    readings(app));
 }

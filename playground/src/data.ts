@@ -70,5 +70,5 @@ export function data(app: App): HTMLElement {
     about.textContent = `${found.rows.toLocaleString("en")} training rows, ${found.test_rows.toLocaleString("en")} held out; `
       + (found.classes.length ? `${found.classes.length} classes` : "regression");
   });
-  return h("section", { className: "data", "aria-labelledby": "data-title" }, h("h2", { id: "data-title" }, "Data"), body, about);
+  return h("section", { className: "data", "aria-label": "Data" }, h("h2", {}, "Data"), body, about);
 }

@@ -366,7 +366,7 @@ export function network(app: App): HTMLElement {
   onTheme(() => { inputs(); draw(); });
   new ResizeObserver(() => { if (Math.abs(Math.max(scroller.clientWidth, NARROWEST * units.length) - wide) > 2) build(); }).observe(scroller);
 
-  return h("section", { className: "network", "aria-labelledby": "network-title" },
-    h("div", { className: "row" }, h("h2", { id: "network-title" }, "Network"), title,
+  return h("section", { className: "network", "aria-label": "Network" },
+    h("div", { className: "row" }, h("h2", {}, "Network"), title,
       h("label", { className: "check" }, "Lines show", select([["W", "weights"], ["dW", "gradients"]], shows, (name) => { shows = name as typeof shows; draw(); }))), scroller);
 }

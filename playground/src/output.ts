@@ -210,8 +210,8 @@ export function output(app: App): HTMLElement {
   const switches = h("div", { className: "row" },
     checkbox("Held-out points", held, (on) => { held = on; drawPoints(); }),
     decision);
-  return h("section", { className: "output", "aria-labelledby": "output-title" },
-    h("h2", { id: "output-title" }, "Output"),
+  return h("section", { className: "output", "aria-label": "Output" },
+    h("h2", {}, "Output"),
     looking,
     h("div", { className: "plot" }, vertical, stage, horizontal),
     legend,

@@ -119,7 +119,7 @@ LESSONS = {
 
 def from_link(link: str) -> Any:
     """Return the state in a link of the page, not yet checked: JSON, deflated, in base64url, after ``#``."""
-    text = link.rpartition("#")[2]
+    text = link.rpartition("#")[2].partition(".")[0]  # a second network may follow
     try:
         packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         unpacking = zlib.decompressobj()
