@@ -1,4 +1,4 @@
-"""What a search chooses by: the loss, or a metric of ``train``, measured on the validation rows of a fold."""
+"""The measure that a search chooses by, on the validation rows of a fold: the loss, or a metric of ``train``."""
 
 from __future__ import annotations
 
