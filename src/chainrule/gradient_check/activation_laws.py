@@ -84,8 +84,7 @@ def _law(objective: FunctionObjective, b: Entry, w: Entry) -> str:
     if not np.isfinite(analytic).all() or not analytic.all():
         return ""
     off = z < 0
-    passes = np.abs(numeric) <= np.where(off, limit, np.inf)
-    if passes.all() and (np.abs(analytic - numeric) <= limit)[~off].all():
+    if (np.abs(numeric) <= limit)[off].all() and (np.abs(analytic - numeric) <= limit)[~off].all():
         return (
             f"the ReLU after {b.name} passes gradients where its input is negative: its mask is missing, or computed "
             "from an array that was overwritten. Multiply by h > 0, where h is its output"
@@ -120,10 +119,8 @@ def _mistakes(b: str, z: Array, *, is_softmax: bool) -> Iterator[tuple[str, Arra
         h = function(z)
         right, its = of_output(h), f"the derivative of the {name}"
         if is_softmax:
-            words = (
-                f"{its} between {b} and the softmax is missing. Remove the {name}, because softmax accepts any numbers"
-            )
-            yield f"{words}, or multiply by {code}, where h is its output", 1 / right
+            either = f"Remove the {name}, because softmax accepts any numbers, or multiply by {code}"
+            yield f"{its} between {b} and the softmax is missing. {either}, where h is its output", 1 / right
         after, use = f"{its} after {b}", f"{code}, where h is its output"
         yield f"{after} is missing: multiply by {use}", 1 / right
         yield f"{after} is evaluated at its output instead of its input: use {use}", of_output(function(h)) / right

@@ -53,8 +53,8 @@ def check_function(
     gradients : dict, list, array or callable, optional
         dL/dW for every array: a dict with the same keys or with ``dW1`` for ``W1`` (other keys are ignored), a list in
         the same order, or one vector for all. Or a function that returns these: it is called right after ``loss`` by
-        the same rules, and kinks are then recognized more reliably. If omitted, ``loss`` must return ``(L,
-        gradients)``.
+        the same rules. Kinks are then recognized more reliably, and wrong derivatives of activations are named. If
+        omitted, ``loss`` must return ``(L, gradients)``.
     directions : int
         Number of random directions.
     entries : int or None
