@@ -464,7 +464,7 @@ def test_a_lesson_hides_and_its_goal_lights_up(opened):
     expect(page.locator(".curves")).to_be_hidden()
     assert page.locator(".task").inner_text() == "Separate the circles."
     press(page, "Run")
-    page.locator(".goal.reached").wait_for()
+    page.locator(".goal.reached").wait_for(timeout=60_000)
 
 
 def test_lessons_of_the_menu(opened):
@@ -476,7 +476,7 @@ def test_lessons_of_the_menu(opened):
     page.get_by_role("button", name="Hidden 1, unit 4", exact=True).wait_for()
     page.get_by_role("button", name="Hidden 1: add a unit").click()
     press(page, "Run")
-    page.locator(".goal.reached").wait_for()
+    page.locator(".goal.reached").wait_for(timeout=60_000)
 
 
 def test_two_networks_in_step_on_the_same_data(opened):
