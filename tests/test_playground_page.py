@@ -23,7 +23,7 @@ STATIC = Path(cr.__file__).parent / "playground" / "static"
 BROWSER = shutil.which("chromium")
 TABS = ("Step by step", "Check and break", "Sweep and surface", "Take it home")
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")]
 
 
 @pytest.fixture(scope="module")

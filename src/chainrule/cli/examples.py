@@ -11,7 +11,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tune": (
         "chainrule tune customers.csv --target churned --trials 3",
         "chainrule tune customers.csv --target churned --trials 4 --folds 2 --metric auc --out runs/quick",
-        "chainrule tune customers.csv --target churned --trials 2 --storage journal:runs/study --out runs/worker-1",
+        "chainrule tune customers.csv --target churned --trials 2 --storage journal:study --out runs/one",
     ),
     "evaluate": ("chainrule evaluate runs/customers customers.csv", "chainrule evaluate runs/digits"),
     "predict": (

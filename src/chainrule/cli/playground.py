@@ -30,8 +30,9 @@ def playground(
 ) -> None:
     """Open the playground: build a network, watch it learn step by step, touch every number, and take it home.
 
-    The lessons are neuron, classes, hidden-layer, chain-rule, backpropagation, gradient-check, learning-rate,
-    starting-well, overfitting and convolution, as in the book.
+    Lessons, as in the book: neuron, classes, hidden-layer, chain-rule, backpropagation, gradient-check.
+
+    And: learning-rate, starting-well, overfitting, convolution.
 
     Everything stays on this machine. The playground stops at Ctrl-C.
     """

@@ -54,8 +54,9 @@ def predict(
 
     If the network was trained on a table, INPUT is also a table.
 
-    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx. If it is a folder, INPUT may
-    be Parquet and CSV files of any size, which are predicted to parts; the same command resumes where it stopped.
+    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
+
+    If --out is a folder, INPUT may be many large files, which are predicted in parts; the same command resumes.
     """
     into_parts = out is not None and is_table_run(folder) and is_folder(out, source)
     if not into_parts:

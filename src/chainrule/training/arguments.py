@@ -19,7 +19,7 @@ from chainrule.training.batches import Batches, Shuffler
 from chainrule.training.callbacks import Callback, Progress
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
-from chainrule.training.ranks import Ranks
+from chainrule.training.ranks import ALONE, Ranks
 from chainrule.training.streams import seed_state
 
 
@@ -56,8 +56,9 @@ class Seeds(NamedTuple):
 def spawn(seed: int | np.random.SeedSequence | None, ranks: Ranks) -> Seeds:
     """Return the random streams of a seed."""
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    state = seed_state(root)  # before anything is spawned
     split, shuffle, dropout = root.spawn(3)
-    return Seeds(root, seed_state(root), split, ranks.own(shuffle), ranks.own(dropout), ranks)
+    return Seeds(root, state, split, ranks.own(shuffle), ranks.own(dropout), ranks)
 
 
 def check_data(
@@ -217,7 +218,7 @@ def check_metrics(network: Network, metrics: Mapping[str, Metric] | None) -> Map
     return chosen
 
 
-def thread_counts(network: Network, batch_size: int, threads: int | None, ranks: Ranks) -> Threads:
+def thread_counts(network: Network, batch_size: int, threads: int | None, ranks: Ranks = ALONE) -> Threads:
     """Return the numbers of threads, chosen by the largest product of a step; ranks on one machine share its cores."""
     if threads is None and ranks.local > 1:
         threads = max(1, choose_threads(0).allowed // ranks.local)

@@ -29,7 +29,7 @@ from chainrule.files.networks import holds
 from chainrule.files.values import ModelFileError, check_fields
 from chainrule.files.writing import remove_parts
 from chainrule.training.callbacks import Callback, Run
-from chainrule.training.ranks import Ranks
+from chainrule.training.ranks import ALONE, Ranks
 from chainrule.training.snapshots import CheckpointError, Snapshot
 
 __all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
@@ -147,7 +147,7 @@ def own_folder(folder: str | os.PathLike[str], rank: int, ranks: int) -> Path:
     return Path(folder) / f"rank-{rank}-of-{ranks}" if ranks > 1 else Path(folder)
 
 
-def newest(folder: str | os.PathLike[str], ranks: Ranks) -> Snapshot | None:
+def newest(folder: str | os.PathLike[str], ranks: Ranks = ALONE) -> Snapshot | None:
     """Return the latest intact checkpoint in the folder, or None if there is none. Warn about each corrupt one.
 
     With several ranks, it is that of the latest epoch of which each rank has an intact one.

@@ -17,7 +17,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.training.callbacks import Run
 
-__all__ = ["ParallelError", "Ranks", "Reduce"]
+__all__ = ["ALONE", "ParallelError", "Ranks", "Reduce"]
 
 HINTS = {
     "chainrule": "Install the same version for every rank.",
@@ -160,3 +160,7 @@ class Ranks:
         if self.rank == 0:
             return seed
         return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, self.rank), pool_size=seed.pool_size)
+
+
+ALONE = Ranks(None)
+"""This process, which trains by itself."""

@@ -18,7 +18,7 @@ from chainrule.schedules import Schedule
 from chainrule.training.batches import Batches
 from chainrule.training.callbacks import Run
 from chainrule.training.clipping import Clip
-from chainrule.training.ranks import Ranks
+from chainrule.training.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Work:
     threads: Threads
     accumulate: int = 1
     layer_rates: Mapping[int, float] = field(default_factory=dict)
-    ranks: Ranks = Ranks(None)  # noqa: RUF009  (this process alone)
+    ranks: Ranks = ALONE
 
 
 class Steps(ABC):
