@@ -159,7 +159,9 @@ def test_weights_of_validation_rows_count_in_metrics_that_take_them():
 
     given = (X[chosen], LABELS[chosen], weight[chosen])
     # Not to the bit: with other rows beside it, BLAS may add up a row's products in another order.
-    assert cr.train(plain, X, LABELS, validation=given, **options)["val_loss"] == pytest.approx(history["val_loss"], rel=1e-12)
+    assert cr.train(plain, X, LABELS, validation=given, **options)["val_loss"] == pytest.approx(
+        history["val_loss"], rel=1e-12
+    )
     with pytest.raises(ValueError, match=r"validation=0.01 drew 2 row\(s\) whose sample_weight is 0"):
         cr.train(plain, X, LABELS, validation=0.01, **options | {"sample_weight": np.arange(200) < 2})
     with pytest.raises(ValueError, match="X and sample_weight: expected the same number of rows, got 200 and 3"):

@@ -13,7 +13,7 @@ from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import is_table_run
 from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, ReadOptions, option, takes_options
-from chainrule.tables.sources.several import is_several
+from chainrule.tables.sources.names import is_several
 
 
 @in_one_sentence

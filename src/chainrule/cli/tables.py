@@ -25,8 +25,8 @@ from chainrule.tables.loading import TEST
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import intervals
 from chainrule.tables.score_names import plain
-from chainrule.tables.sources.names import shown
-from chainrule.tables.sources.several import files, is_several
+from chainrule.tables.sources.names import is_several, shown
+from chainrule.tables.sources.several import files
 from chainrule.tables.streaming.opening import memory, needs_streaming
 from chainrule.tables.streaming.progress import Printer
 from chainrule.tables.streaming.scratch import amount

@@ -16,6 +16,7 @@ __all__ = [
     "is_local",
     "is_pattern",
     "is_remote_pattern",
+    "is_several",
     "place",
     "scheme",
     "shown",
@@ -60,6 +61,13 @@ def is_remote_pattern(source: str) -> bool:
     kind = scheme(source)
     listed = bool(kind) and kind not in (*DATABASES, "http", "https")
     return listed and (any(mark in source for mark in "*?[") or source.endswith("/"))
+
+
+def is_several(source: str) -> bool:
+    """Return whether a source is a folder or a pattern."""
+    if is_pattern(source) or is_remote_pattern(source):
+        return True
+    return is_local(source) and source != "" and Path(source).is_dir()
 
 
 def place(source: str) -> str:

@@ -15,11 +15,11 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import is_table
 from chainrule.tables.frames import plain
 from chainrule.tables.sources import remote
-from chainrule.tables.sources.names import is_local, is_pattern, is_remote_pattern
+from chainrule.tables.sources.names import is_pattern, is_remote_pattern, is_several
 
 SHOWN = 5  # names in a sentence
 
-__all__ = ["Part", "files", "is_several", "joined"]
+__all__ = ["Part", "files", "joined"]
 
 
 class Part(NamedTuple):
@@ -31,13 +31,6 @@ class Part(NamedTuple):
     notes: list[str]
     sha256: str
     plain: bool = False  # whether polars alone can read the file
-
-
-def is_several(source: str) -> bool:
-    """Return whether a source is a folder or a pattern."""
-    if is_pattern(source) or is_remote_pattern(source):
-        return True
-    return is_local(source) and source != "" and Path(source).is_dir()
 
 
 def files(source: str) -> list[str]:

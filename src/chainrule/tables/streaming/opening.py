@@ -18,8 +18,7 @@ from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import without
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
-from chainrule.tables.sources.names import is_local, place, shown
-from chainrule.tables.sources.several import is_several
+from chainrule.tables.sources.names import is_local, is_several, place, shown
 from chainrule.tables.streaming import arrays, scratch
 from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
 
