@@ -151,7 +151,7 @@ def read(
         if given.sheet is not None and one.kind != "Excel":
             raise ValueError(f"--sheet applies to Excel workbooks, and {name} is not one: omit it.")
         digest, notes, plain_file = one.sha256, one.notes, one.plain
-        if is_several(source):
+        if names.is_several(source):
             digest = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()
             notes, plain_file = [], False
             parsed = several.joined(name, parts, _parsed, given)
