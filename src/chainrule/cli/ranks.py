@@ -16,7 +16,7 @@ __all__ = ["of_rank_0", "started"]
 
 def started() -> Reduce | None:
     """Return the sum over the processes that mpirun has started; None for a process alone."""
-    if max(int(os.environ.get(name, "1")) for name in SIZES) == 1:
+    if not any(os.environ.get(name, "1") not in ("", "0", "1") for name in SIZES):
         return None
     from chainrule.parallel import MPI  # noqa: PLC0415  (an extra)
 

@@ -50,7 +50,8 @@ def train(
     if source is None:
         raise typer.BadParameter("give a data set, such as digits, or a file.", param_hint="DATASET|FILE")
     kind: Any
-    if there.kind == resuming.TABLE if there else _is_table(source):
+    is_of_table = there.kind == resuming.TABLE if there else _is_table(source)
+    if is_of_table:
         options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")
         for package in ("polars", "skops", "skrub"):
             require(package, "tables")
@@ -64,7 +65,7 @@ def train(
         from chainrule.cli import data_sets as kind  # noqa: PLC0415  (start-up time)
     reduce = ranks.started()
     more = {} if reduce is None else {"reduce": reduce}
-    if reduce is not None and not hasattr(kind, "found"):
+    if reduce is not None and not is_of_table:
         raise ValueError("mpirun: a data set is trained in one process; a table can be trained in several.")
     if options.resume is not None and there is not None:
         plan = resuming.continued(options.resume, there, dataset, options)

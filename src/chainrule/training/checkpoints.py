@@ -36,6 +36,7 @@ __all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
 
 KIND = "checkpoint"
 NAME = re.compile(r"checkpoint-(\d{6,})\.safetensors")
+RANK = re.compile(r"rank-\d+-of-(\d+)")
 EXPECTED = "a checkpoint written by chainrule"
 
 
@@ -186,7 +187,8 @@ def newest(folder: str | os.PathLike[str], ranks: Ranks = ALONE) -> Snapshot | N
 
 def _check_number_of_ranks(folder: Path, ranks: int) -> None:
     """Raise an error if the checkpoints are those of another number of processes."""
-    kinds = {int(path.name.rpartition("-")[2]) for path in folder.glob("rank-*-of-*") if _numbered(path)}
+    named = {path: RANK.fullmatch(path.name) for path in folder.glob("rank-*-of-*")}
+    kinds = {int(match[1]) for path, match in named.items() if match and _numbered(path)}
     kinds |= {1} if _numbered(folder) else set()
     if kinds and ranks not in kinds:
         raise CheckpointError(
