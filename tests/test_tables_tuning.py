@@ -509,7 +509,18 @@ def fitted(monkeypatch):
         schema = Schema((Column("a", "number"),), (Column(target, "yes/no"),), "binary", ("no", "yes"), 120)
         split = Split(86, 10, 24, "rows at random")
         held_out = HeldOut(frame(), np.zeros(0), np.zeros(0))
-        return Trained(None, schema, {}, {}, "It does.", held_out, History(("epoch",)), split, source="<table>")
+        return Trained(
+            None,
+            schema,
+            {},
+            {},
+            "It does.",
+            held_out,
+            History(("epoch",)),
+            split,
+            source="<table>",
+            settings={"parameters": found},
+        )
 
     monkeypatch.setattr(tuning, "fit", fit)
     return asked
