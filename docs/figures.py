@@ -6,7 +6,7 @@ r"""Update the figures in README.md, docs/*.md and the book from the result file
 A Markdown comment tells where a figure comes from. Before a table, ``<!-- figures: steps defaults -->`` names files in
 benchmarks/results: each cell is looked up by its row (the text in the first column) and its column (the header).
 Columns called "goal" are edited by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` names the file, row
-and column before the figure; in a cell of a table, the bar is ``\|``. ``<!-- figures: docs/mnist.json -->`` is the table
+and column before the figure; in a table, the bar is ``\|``. ``<!-- figures: docs/mnist.json -->`` is the table
 of examples/mnist_records.py.
 """
 
