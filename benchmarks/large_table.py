@@ -97,10 +97,8 @@ def total(one: dict[str, float], epochs: int = EPOCHS) -> float:
 
 def cells(one: dict[str, float]) -> dict[str, str]:
     """Return the cells of a line of the table."""
-    times = {
-        stage: f"{report.number(one[stage])} s" if one[stage] < 600 else f"{one[stage] / 60:.0f} min"
-        for stage in STAGES
-    }
+    seconds = {stage: one[stage] for stage in STAGES} | {"all, with ten epochs": total(one, 10)}
+    times = {name: f"{report.number(s)} s" if s < 600 else f"{s / 60:.0f} min" for name, s in seconds.items()}
     return times | {
         name: f"{report.number(one[name] / unit)} {'MiB' if unit == 1 else 'MB'}" for name, unit in SIZES.items()
     }
@@ -132,11 +130,9 @@ def main() -> None:
         print(f"the line of the others gives {guess / total(found[last]):.2f} times the seconds of {last:,} rows")
     plan = planned(found, GOAL)
     print(f"{GOAL:13,} rows  {'  '.join(f'{name} {cell}' for name, cell in cells(plan).items())}")
-    hours, disk, own = total(plan, 10) / 3600, (plan["file"] + plan["temporary file"]) / 1e9, plan["memory"] / 1024
-    print(f"planned: {hours:.1f} hours with ten epochs, {disk:.0f} GB of disk, {own:.0f} GiB of memory")
     if given.keep:
         kept = {f"{count:,}": cells(one) for count, one in found.items()}
-        report.keep("large_table", kept | {f"{GOAL:,}, planned": cells(plan)}, hours=hours)
+        report.keep("large_table", kept | {f"{GOAL:,}, planned": cells(plan)}, runs=found)
 
 
 if __name__ == "__main__":
