@@ -9,6 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
+from chainrule._internal.backend import empty, number
 from chainrule._internal.checks import check_real
 from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
@@ -90,7 +91,7 @@ class L2(Penalty):
         check_real("L2", "strength", self.strength, 0)
 
     def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
-        return 0.5 * self.strength * float(np.vdot(w, w))
+        return 0.5 * self.strength * number(np.vdot(w, w))
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
         dw += np.multiply(w, self.strength, out=scratch)  # d(½ λ w²)/dw = λ w
@@ -122,7 +123,7 @@ class L1(Penalty):
         check_real("L1", "strength", self.strength, 0)
 
     def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
-        return self.strength * float(np.abs(w, out=scratch).sum())
+        return self.strength * number(np.abs(w, out=scratch).sum())
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
         np.sign(w, out=scratch)  # d|w|/dw = sign(w)
@@ -191,7 +192,7 @@ class BoundPenalties:
         self._constraints: list[tuple[Constraint, Array]] = []
         given = check_penalties(penalties)
         largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
-        scratch = np.empty(largest if any(isinstance(p, Penalty) for p in given) else 0, theta.dtype)
+        scratch = empty((largest if any(isinstance(p, Penalty) for p in given) else 0,), theta)
         for penalty in given:
             for entry in self.entries(penalty, layout, layers):
                 w = layout.view(theta, entry)

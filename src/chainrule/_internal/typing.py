@@ -22,6 +22,15 @@ class SparseRows(Protocol):
     def tocsr(self) -> Any: ...
 
 
+@runtime_checkable
+class DeviceArray(Protocol):
+    """An array in the memory of a GPU, such as CuPy's."""
+
+    shape: Any
+    dtype: Any
+    __cuda_array_interface__: Any
+
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
     from numpy.typing import ArrayLike, NDArray
@@ -32,8 +41,8 @@ elif "jaxtyping" in sys.modules:
     from jaxtyping import Float, Int, Num, Shaped
     from numpy.typing import ArrayLike
 
-    Array = ndarray
-    MatrixLike = ArrayLike | SparseRows
+    Array = ndarray | DeviceArray
+    MatrixLike = ArrayLike | DeviceArray | SparseRows
 else:
 
     class _Unchecked:

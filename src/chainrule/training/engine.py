@@ -13,6 +13,7 @@ import os
 import sys
 from types import ModuleType
 
+from chainrule._internal.backend import CPU
 from chainrule._internal.extras import install
 from chainrule._internal.typing import Array
 from chainrule.network import Network
@@ -26,9 +27,13 @@ MODULES = {"numba": "compiled", "reference": "step"}
 
 def steps(work: Work, run: Run) -> Steps:
     """Return the object that runs the steps of training, and record the engine in the history."""
+    if work.network.device != CPU:
+        made = importlib.import_module("chainrule.training.compiled.cupy").steps(work, run)
+        run.history.engine = made.engine
+        return made
     name, reason = _choose(None)
     try:
-        made: Steps = _module(name).steps(work, run)
+        made = _module(name).steps(work, run)
     except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
         if os.environ.get("CHAINRULE_KERNELS"):
             raise
