@@ -118,7 +118,6 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     # ---- indexing
 
     def __getitem__(self, index: Any) -> DeviceArray:
-        _same_device(self)
         _check_index(index)
         return self._view(np.asarray(self.inside[_inside(index)]))
 
@@ -149,7 +148,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def copy(self, order: str = "C") -> DeviceArray:
         SEEN["operations"] += 1
-        return self._view(self.inside.copy(order))
+        return DeviceArray(self.inside.copy(order), new=True)
 
     def fill(self, value: Any) -> None:
         self.inside.fill(value)

@@ -24,7 +24,7 @@ from chainrule._internal.backend import empty, like, number
 from chainrule._internal.checks import check_count, check_finite, check_numbers, check_real, check_weights
 from chainrule._internal.config import FrozenConfig
 from chainrule._internal.rows import row_dots
-from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num
+from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num, Number
 from chainrule.memo import Memo
 
 __all__ = [
@@ -44,7 +44,7 @@ Logits = Float[Array, "batch outputs"]
 Targets = Num[Array, "batch *outputs"]
 
 
-def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"] | None, memo: Memo) -> float:
+def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"] | None, memo: Memo) -> Number:
     """Return L, the (weighted) mean of the samples' losses, and scale dy in place from ∂ℓᵢ/∂yᵢ to dL/dyᵢ."""
     if weight is None:
         dy *= 1 / len(values)

@@ -18,7 +18,7 @@ from chainrule._internal.names import named
 from chainrule._internal.showing import Shown
 from chainrule._internal.taken import Taken
 from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads
-from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
+from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, Number, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
 from chainrule.layers import Conv2D, Embedding, Identity, Layer
 from chainrule.layers.base import SHIPPED, as_layers, initialized
@@ -269,7 +269,7 @@ class Network(Shown):
         t: ArrayLike,
         workspace: Workspace | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> tuple[float, Float[Array, "size"]]:
+    ) -> tuple[Number, Float[Array, "size"]]:
         """Return L on a batch and dL/dtheta, from one forward and one backward pass.
 
         Parameters

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule._internal.backend import empty, number
 from chainrule._internal.checks import check_real
 from chainrule._internal.config import FrozenConfig
-from chainrule._internal.typing import Array, Float
+from chainrule._internal.typing import Array, Float, Number
 from chainrule.parameters import Entry, Layout
 
 __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
@@ -33,7 +33,7 @@ class Penalty(FrozenConfig, ABC):
     per_row: bool = False
 
     @abstractmethod
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
         """Return the term of L for the parameter array ``w``; ``scratch`` is a buffer of its shape, or None."""
 
     @abstractmethod
@@ -90,7 +90,7 @@ class L2(Penalty):
     def __post_init__(self) -> None:
         check_real("L2", "strength", self.strength, 0)
 
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
         return 0.5 * self.strength * number(np.vdot(w, w))
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
@@ -122,7 +122,7 @@ class L1(Penalty):
     def __post_init__(self) -> None:
         check_real("L1", "strength", self.strength, 0)
 
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
         return self.strength * number(np.abs(w, out=scratch).sum())
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
@@ -215,7 +215,7 @@ class BoundPenalties:
     def __bool__(self) -> bool:
         return bool(self._terms)
 
-    def value(self, rows: float = 1.0) -> float:
+    def value(self, rows: float = 1.0) -> Number:
         """Return the sum of all penalties for a batch with this number of rows (or sum of weights)."""
         return sum(p.value(w, scratch) / (rows if p.per_row else 1) for p, w, _, scratch in self._terms)
 

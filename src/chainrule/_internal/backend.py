@@ -80,7 +80,7 @@ def to(x: Any, device: str) -> Any:
     if device == CPU:
         return host(x)
     with using(device):
-        return require("cupy", "cuda").asarray(x)
+        return x.copy() if on_device(x) else require("cupy", "cuda").asarray(x)
 
 
 def like(x: Any, other: Any) -> Any:

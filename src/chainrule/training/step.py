@@ -8,7 +8,7 @@ from typing import final
 
 import numpy as np
 
-from chainrule._internal.typing import Array
+from chainrule._internal.typing import Array, Number
 from chainrule.penalties import BoundPenalties
 from chainrule.training.callbacks import Run
 from chainrule.training.state import Steps, Work
@@ -75,7 +75,7 @@ class ArraySteps(Steps):
         return rows
 
     @abstractmethod
-    def keep_penalty(self, first: int, last: int, value: float) -> None:
+    def keep_penalty(self, first: int, last: int, value: Number) -> None:
         """Record the penalties of these batches."""
 
     @abstractmethod
@@ -115,7 +115,7 @@ class _ReferenceSteps(ArraySteps):
         self._check_finite()
         return rows
 
-    def keep_penalty(self, first: int, last: int, value: float) -> None:
+    def keep_penalty(self, first: int, last: int, value: Number) -> None:
         self.run.penalty = self.penalties[first:last] = value
 
     def update(self, grad: Array, factor: float) -> None:
