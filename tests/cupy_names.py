@@ -36,9 +36,7 @@ def main() -> None:
                 ufuncs.append(name)
             elif callable(ours) and theirs is not ours:
                 functions[f"{prefix}.{name}".strip(".")] = arguments(theirs)
-    methods = {
-        name: arguments(getattr(cupy, name, None)) for name in dir(cupy.ndarray) if not name.startswith("_")
-    }
+    methods = {name: arguments(getattr(cupy, name, None)) for name in dir(cupy.ndarray) if not name.startswith("_")}
     names = {"version": cupy.__version__, "ufuncs": ufuncs, "functions": functions, "methods": methods}
     print(json.dumps(names, separators=(",", ":")))
 

@@ -143,7 +143,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self._view(self.inside.transpose(*axes))
 
     def astype(self, dtype: Any, order: str = "K", casting: Any = None, subok: Any = None, copy: bool = True) -> Any:
-        assert casting is None and subok is None and order == "K"
+        assert (casting, subok, order) == (None, None, "K")
         return self if self.dtype == dtype and not copy else self._view(self.inside.astype(dtype))
 
     def copy(self, order: str = "C") -> DeviceArray:

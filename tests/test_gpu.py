@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,13 +16,14 @@ import variants
 from chainrule import layers, penalties, workspace
 from chainrule._internal import backend
 from chainrule._internal.philox import INPUTS, SOURCE, Philox
+from chainrule.advice import LearningRateWarning
 from chainrule.layers import BatchNorm, Dense, Dropout, Flatten, ReLU, Tanh
 from chainrule.losses import SoftmaxCrossEntropy, SquaredError
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum
-from chainrule.advice import LearningRateWarning
-from chainrule.training.ranks import ParallelError
+from chainrule.training.arguments import placed
 from chainrule.training.clipping import Clip, ClipNorm, ClipValue
 from chainrule.training.compiled import cuda
+from chainrule.training.ranks import Ranks
 from chainrule.training.snapshots import CheckpointError
 from fake_cupy import MACHINE, SEEN, DeviceArray
 
@@ -89,7 +89,7 @@ def draw_alike(memos):
 
 
 def inputs_for(layer, rows, dtype):
-    shape = (4,) if variants.takes(layer, (4,)) else IMAGE
+    shape = next(shape for shape in ((4,), IMAGE, (6, 5, 2)) if variants.takes(layer, shape))
     rng = np.random.default_rng(4)
     x = rng.integers(0, 2, (rows, *shape)) if isinstance(layer, layers.Embedding) else rng.normal(size=(rows, *shape))
     return shape, x.astype(dtype)
@@ -192,7 +192,7 @@ def test_every_activation(activation, dtype):
     both(network, 3 * ROWS, np.random.default_rng(0).normal(size=(23, 3)), optimizer=Momentum(0.005))
     if type(activation) not in {layers.Identity, layers.Softmax, layers.PReLU}:
         name = f"chainrule_{type(activation).__name__}"
-        assert SEEN[f"{name}_bias"] and SEEN[f"{name}_y"] and SEEN[f"{name}_dx"]
+        assert all(SEEN[f"{name}_{what}"] for what in ("bias", "y", "dx"))
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
@@ -202,7 +202,14 @@ def test_every_loss(loss, weighted):
     weight = rng.random(23) if weighted else None
     for case in (case for case in variants.LOSSES if case.loss == loss or repr(case.loss) == repr(loss)):
         network = small("float64", loss=loss, outputs=case.outputs)
-        both(network, ROWS, case.targets(rng, 23, case.outputs), sample_weight=weight, validation=0.2, optimizer=SGD(0.05))
+        both(
+            network,
+            ROWS,
+            case.targets(rng, 23, case.outputs),
+            sample_weight=weight,
+            validation=0.2,
+            optimizer=SGD(0.05),
+        )
 
 
 @pytest.mark.parametrize("clip", [None, ClipNorm(0.05), ClipNorm(100.0), ClipValue(0.01)], ids=repr)
@@ -249,7 +256,7 @@ def test_networks_of_images_and_of_blocks():
     images = np.random.default_rng(0).normal(size=(23, 6, 6, 2))
     network = cr.Network((6, 6, 2), conv, "softmax_cross_entropy", seed=1, dtype="float64")
     both(network, images, LABELS, validation=(images[:7], LABELS[:7]))
-    block = layers.Residual(Dense(5), Tanh(), Dense(5))
+    block = layers.Residual([Dense(5), Tanh(), Dense(5)])
     both(small("float64", stack=[block, layers.LayerNorm(), Dense(3)]), ROWS, LABELS)
 
 
@@ -359,14 +366,15 @@ def test_predictions_are_where_the_rows_are():
 def test_many_rows_are_predicted_in_chunks(monkeypatch):
     monkeypatch.setattr("chainrule.network.CHUNK_BYTES", 64)
     network = small("float64")
-    np.testing.assert_allclose(network.to("cuda").predict(np.tile(ROWS, (9, 1))), np.tile(network.predict(ROWS), (9, 1)))
+    np.testing.assert_allclose(
+        network.to("cuda").predict(np.tile(ROWS, (9, 1))), np.tile(network.predict(ROWS), (9, 1))
+    )
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_training_of_a_network_in_main_memory(device):
     network, expected = small("float64"), small("float64")
     there = []
-    seen = SimpleNamespace(device=None)
 
     class Look(cr.Callback):
         def on_epoch(self, run):
@@ -374,7 +382,6 @@ def test_training_of_a_network_in_main_memory(device):
 
     history = cr.train(network, ROWS, LABELS, epochs=3, seed=2, device=device, callbacks=[Look()])
     cr.train(expected, ROWS, LABELS, epochs=3, seed=2)
-    assert seen.device is None
     assert network.device == "cpu"
     assert set(there) == {"cuda:0" if device == "cuda" else device}
     assert history.engine == "cuda: Fake GPU, float64"
@@ -457,10 +464,10 @@ def test_a_checkpoint_resumes_to_the_bit(tmp_path):
 
 
 def test_divergence_is_found_and_undone():
-    network = small("float32")
+    network = small("float32", loss="squared_error")
     before = network.theta.copy()
-    with pytest.warns(LearningRateWarning), pytest.raises(cr.DivergenceError, match="batch [1-4] of 4"):
-        cr.train(network, ROWS * 1e15, LABELS, optimizer=SGD(1e30), epochs=3, batch_size=6, device="cuda")
+    with pytest.warns(LearningRateWarning), pytest.raises(cr.DivergenceError, match=r"batch [2-4] of 4"):
+        cr.train(network, ROWS, ROWS[:, :3], optimizer=SGD(1e30), epochs=3, batch_size=6, device="cuda")
     np.testing.assert_array_equal(network.theta, before)
 
 
@@ -530,10 +537,10 @@ def test_ranks_train_on_cpus():
         rank, size = 0, 2
 
         def __call__(self, vector):
-            vector *= 2
+            return None
 
-    with pytest.raises((ValueError, ParallelError), match="ranks train on CPUs"):
-        cr.train(small(), ROWS, LABELS, reduce=Two(), device="cuda")
+    with pytest.raises(ValueError, match="ranks train on CPUs"):
+        placed(small(), "cuda", "float32", Ranks(Two()))
 
 
 def test_bad_rows_are_located():

@@ -187,11 +187,7 @@ def _warn_equal(layers: Sequence[Layer]) -> None:
     for (i, layer), (j, behind) in pairwise(dense):
         between = layers[i + 1 : j]
         elementwise = all(part.input_shape == part.output_shape and not part.parameters() for part in between)
-        alike = (
-            _equal(layer.W.T)
-            and _equal(behind.W)
-            and (layer.biases is None or _equal(layer.b.reshape(-1, 1)))
-        )
+        alike = _equal(layer.W.T) and _equal(behind.W) and (layer.b is None or _equal(layer.b.reshape(-1, 1)))
         if layer.units > 1 and elementwise and alike:
             warnings.warn(
                 f"layer {i}, {layer!r}: all {layer.units} units have the same weights, so they get the same gradients "

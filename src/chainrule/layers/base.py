@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
-
 from chainrule import initializers
 from chainrule._internal.config import Config
 from chainrule._internal.names import key, named, public_classes

@@ -182,7 +182,7 @@ def train(
         seed = check_seed("train", seed)
         threads = None if threads is None else check_count("train", "threads", threads)
     saved = None if resume is None else checkpoints.newest(resume, ranks)
-    with ranks.together():
+    with ranks.together(), using(network.device):
         seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
         data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
         batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)

@@ -70,7 +70,7 @@ class ArraySteps(Steps):
     def batch(self, batch: int) -> tuple[Array, float]:
         """Return the gradient of one batch, and its number of rows (or sum of weights)."""
 
-    def exchange(self, grad: Array, rows: float, first: int, last: int) -> float:  # noqa: ARG002
+    def exchange(self, grad: Array, rows: float, first: int, last: int) -> float:
         """Replace the gradient and the loss by those of all ranks, if there are any; return Σ nᵢ."""
         return rows
 

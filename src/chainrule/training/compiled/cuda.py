@@ -49,7 +49,8 @@ class Activation(NamedTuple):
         return lambda dy, z, y, dx: run(dy, z, y, a, b, dx)
 
     def _constants(self, layer: Any) -> tuple[float, float]:
-        return (*self.constants(layer), 0.0, 0.0)[:2]
+        a, b, *_ = *self.constants(layer), 0.0, 0.0
+        return a, b
 
     @staticmethod
     def _name(layer: Any, what: str) -> str:

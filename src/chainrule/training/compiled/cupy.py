@@ -45,7 +45,9 @@ class _DeviceSteps(ArraySteps):
     def __init__(self, work: Work, run: Run) -> None:
         super().__init__(work, run)
         network, batches = work.network, work.batches
-        self.engine = f"cuda: {gpu_name(network.device)}, {work.precision if network.dtype == np.float32 else 'float64'}"
+        self.engine = (
+            f"cuda: {gpu_name(network.device)}, {work.precision if network.dtype == np.float32 else 'float64'}"
+        )
         self.parts, self.first = _parts(network.layers, self.workspace.memos, self.workspace.first)
         self.measured = np.zeros_like(network.theta, np.float64, shape=(2, len(batches)))  # losses, penalties
         self.step = cuda.step(work.optimizer)
@@ -93,11 +95,11 @@ class _DeviceSteps(ArraySteps):
             x, t, weight = batches.take(batch)
             total = float(stop - start if weight is None else np.add.reduce(weight))
             return network.near(x), network.near(t), None if weight is None else network.near(weight), total
-        x, t, weight = (None if a is None else a.take(self.order[start:stop], axis=0) for a in self.rows)
+        taken: list[Any] = [None if a is None else a.take(self.order[start:stop], axis=0) for a in self.rows]
         total = float(stop - start)
         if batches.weight is not None:
             total = float(np.add.reduce(batches.weight[batches.order[start:stop]]))
-        return x.astype(network.dtype, copy=False), t, weight, total
+        return taken[0].astype(network.dtype, copy=False), taken[1], taken[2], total
 
     def _loss(self, batch: int, y: Any, t: Any, weight: Any) -> Any:
         """Record the loss of a batch, and return dL/dy."""
@@ -159,11 +161,12 @@ def _parts(layers: Sequence[Layer], memos: Sequence[Memo], first: int) -> tuple[
         if i <= first:
             begin = len(parts)
         activation = cuda.activation(layers[i + 1]) if i + 1 < len(layers) else None
-        if type(layers[i]) is Dense and layers[i].biases is not None and activation is not None:
-            parts.append(_dense(activation, layers[i], layers[i + 1], memos[i], memos[i + 1]))
+        layer = layers[i]
+        if type(layer) is Dense and layer.biases is not None and activation is not None:
+            parts.append(_dense(activation, layer, layers[i + 1], memos[i], memos[i + 1]))
             i += 2
         else:
-            parts.append(_alone(layers[i], memos[i]))
+            parts.append(_alone(layer, memos[i]))
             i += 1
     return parts, begin
 
