@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -526,10 +527,55 @@ def test_sparse_rows_stay_on_the_cpu():
 
 
 def test_a_state_belongs_to_its_device():
-    network = small()
-    state = Adam().start(network.theta, network.weights)
+    state = Adam().start(small().theta)
     with pytest.raises(ValueError, match=r"state\.m is on cpu, not on cuda:0"):
-        cr.train(network, ROWS, LABELS, device="cuda", optimizer=Adam(), state=state)
+        cr.train(small().to("cuda"), ROWS, LABELS, optimizer=Adam(), state=state)
+
+
+def test_a_state_goes_along_and_comes_back():
+    networks = small("float64"), small("float64")
+    states = [Adam().start(network.theta, network.weights) for network in networks]
+    for _ in range(2):
+        for network, state, device in zip(networks, states, ("cpu", "cuda"), strict=True):
+            cr.train(network, ROWS, LABELS, epochs=1, seed=0, device=device, optimizer=Adam(), state=state)
+    assert states[0].t == states[1].t == 2
+    np.testing.assert_allclose(states[1].m, states[0].m, atol=1e-12)
+    np.testing.assert_allclose(networks[1].theta, networks[0].theta, atol=1e-12)
+
+
+# Estimators ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"dropout": 0.2}], ids=str)
+def test_estimators_train_there_and_predict_here(settings):
+    X, y = np.tile(ROWS, (3, 1)), np.tile(LABELS, 3)
+    models = [
+        cr.MLPClassifier(8, max_iter=4, random_state=0, device=device, **settings) for device in (None, "cuda")
+    ]
+    for model in models:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, y)
+    assert models[1].network_.device == "cpu"
+    assert models[1].history_.engine.startswith("cuda")
+    if "dropout" not in settings:  # whose masks differ
+        np.testing.assert_allclose(models[1].predict_proba(X), models[0].predict_proba(X), atol=1e-10)
+
+
+def test_partial_fit_goes_on_with_the_state():
+    models = [cr.MLPRegressor(hidden_layer_sizes=8, random_state=0, device=device) for device in (None, "cuda")]
+    for model in models:
+        for _ in range(3):
+            model.partial_fit(ROWS, ROWS[:, 0])
+    np.testing.assert_allclose(models[1].predict(ROWS), models[0].predict(ROWS), atol=1e-10)
+
+
+def test_estimators_refuse_what_is_not_there():
+    for settings in ({"device": "gpu"}, {"device": "cuda:7"}, {"precision": "half"}, {"precision": "tf32"}):
+        with pytest.raises(ValueError, match="device|precision"):
+            cr.MLPClassifier(**settings).fit(ROWS, LABELS)
+    with pytest.raises(ValueError, match="solver='lbfgs' cannot use device"):
+        cr.MLPClassifier(solver="lbfgs", device="cuda").fit(ROWS, LABELS)
 
 
 def test_ranks_train_on_cpus():

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.backend import is_array, like
+from chainrule._internal.backend import is_array, like, to
 from chainrule._version import __version__
+from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.training import snapshots
 from chainrule.training.averaging import WeightAverage, measure_statistics
@@ -127,13 +128,15 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
 
 
 @contextmanager
-def returned(network: Network, home: Network) -> Iterator[None]:
-    """Copy the values of a network that was trained on another device into the one that was given."""
+def returned(work: Work, home: Network, state: Memo | None) -> Iterator[None]:
+    """Copy what was trained on another device into the network, and the optimizer state, that were given."""
     try:
         yield
     finally:
-        if network is not home:
-            home.values[:] = like(network.values, home.values)
+        if work.network is not home:
+            home.values[:] = like(work.network.values, home.values)
+            for name, value in snapshots.kept(work.state).items() if state is not None else ():
+                setattr(state, name, to(value, home.device) if is_array(value) else value)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from chainrule.training.clipping import Clip
 from chainrule.training.evaluation import check_network, evaluate, measured
 from chainrule.training.history import History
 from chainrule.training.lifecycle import DivergenceError, ended, facts, returned, start, undone_by_divergence
-from chainrule.training.memory import check_network_writable, checked_state
+from chainrule.training.memory import check_network_writable, moved_state
 from chainrule.training.ranks import ParallelError, Ranks, Reduce
 from chainrule.training.state import Steps, Work
 
@@ -186,9 +186,10 @@ def train(
         seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
         data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
         batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
+        memory = moved_state(rule, home, state, network)
         metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
         work = Work(
-            network, batches, rule, checked_state(rule, network, state), factors, terms, clip, seeds.dropout,
+            network, batches, rule, memory, factors, terms, clip, seeds.dropout,
             arguments.thread_counts(network, batches.batch_size, threads, ranks),
             arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates),
             ranks, precision,
@@ -202,7 +203,7 @@ def train(
             advice.before_training(network.layers, data.X, rule)
         steps = engine.steps(work, run)
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
-    with using(network.device), returned(network, home), ended(run) as started, closing(steps):
+    with using(network.device), returned(work, home, state), ended(run) as started, closing(steps):
         if ranks.size > 1:
             ranks.check_same(facts(steps, callbacks, data.arrays, seed))
         with ranks.together():

@@ -26,6 +26,17 @@ def check_network_writable(network: Network) -> None:
             )
 
 
+def moved_state(optimizer: Optimizer, home: Network, state: Memo | None, network: Network) -> Memo:
+    """Return the checked state of ``home``, for ``network``: the same one, or the copy that is trained elsewhere."""
+    if network is home or state is None:
+        return checked_state(optimizer, network, state)
+    given, moved = checked_state(optimizer, home, state), optimizer.start(network.theta, network.weights)
+    for name in optimizer.slots:
+        getattr(moved, name)[:] = network.near(getattr(given, name))
+    moved.t = given.t
+    return moved
+
+
 def checked_state(optimizer: Optimizer, network: Network, state: Memo | None) -> Memo:
     """Return the optimizer state, a new one for None; raise an error if it does not belong to this network."""
     theta = network.theta
