@@ -549,9 +549,7 @@ def test_a_state_goes_along_and_comes_back():
 @pytest.mark.parametrize("settings", [{}, {"early_stopping": True}, {"dropout": 0.2}], ids=str)
 def test_estimators_train_there_and_predict_here(settings):
     X, y = np.tile(ROWS, (3, 1)), np.tile(LABELS, 3)
-    models = [
-        cr.MLPClassifier(8, max_iter=4, random_state=0, device=device, **settings) for device in (None, "cuda")
-    ]
+    models = [cr.MLPClassifier(8, max_iter=4, random_state=0, device=device, **settings) for device in (None, "cuda")]
     for model in models:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -572,7 +570,7 @@ def test_partial_fit_goes_on_with_the_state():
 
 def test_estimators_refuse_what_is_not_there():
     for settings in ({"device": "gpu"}, {"device": "cuda:7"}, {"precision": "half"}, {"precision": "tf32"}):
-        with pytest.raises(ValueError, match="device|precision"):
+        with pytest.raises(ValueError, match=r"device|precision"):
             cr.MLPClassifier(**settings).fit(ROWS, LABELS)
     with pytest.raises(ValueError, match="solver='lbfgs' cannot use device"):
         cr.MLPClassifier(solver="lbfgs", device="cuda").fit(ROWS, LABELS)

@@ -186,10 +186,9 @@ def train(
         seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
         data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
         batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
-        memory = moved_state(rule, home, state, network)
         metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
         work = Work(
-            network, batches, rule, memory, factors, terms, clip, seeds.dropout,
+            network, batches, rule, moved_state(rule, home, state, network), factors, terms, clip, seeds.dropout,
             arguments.thread_counts(network, batches.batch_size, threads, ranks),
             arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates),
             ranks, precision,
