@@ -96,7 +96,7 @@ def inputs_for(layer, rows, dtype):
     return shape, x.astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("layer", [case.layer for case in variants.LAYERS], ids=repr)
 def test_every_layer_trains_on_a_gpu_as_on_the_cpu(layer, dtype):
     shape, x = inputs_for(layer, 9, dtype)
@@ -213,7 +213,10 @@ def test_every_loss(loss, weighted):
         )
 
 
-@pytest.mark.parametrize("clip", [None, ClipNorm(0.05), ClipNorm(100.0), ClipValue(0.01)], ids=repr)
+SLOW = [pytest.param(clip, marks=pytest.mark.slow) for clip in (None, ClipNorm(100.0), ClipValue(0.01))]
+
+
+@pytest.mark.parametrize("clip", [ClipNorm(0.05), *SLOW], ids=repr)
 @pytest.mark.parametrize("optimizer", [variants.brisk(cls) for cls in variants.forms(variants.OPTIMIZERS)], ids=repr)
 def test_every_optimizer(optimizer, clip):
     settings = {"penalties": [PENALTIES[1], PENALTIES[2]], "clip": clip, "layer_rates": {2: 0.5}, "accumulate": 2}
@@ -445,6 +448,27 @@ def test_saving_copying_and_pickling(tmp_path):
         assert other.device == "cuda:0"
         assert other.theta is not network.theta
     assert pickle.loads(pickle.dumps(network.to("cpu"))).device == "cpu"
+
+
+def test_what_reads_a_whole_network_reads_a_copy(tmp_path):
+    network = small(stack=[Dense(4), BatchNorm(), ReLU(), Dense(3)])
+    there = network.to("cuda")
+    assert cr.check_gradient(there, ROWS, LABELS).ok
+    assert str(cr.trace(there, ROWS[0], 1)) == str(cr.trace(network, ROWS[0], 1))
+    np.testing.assert_array_equal(cr.fold(there).theta, cr.fold(network).theta)
+    for name, save in (("x.onnx", cr.onnx.save), ("x.js", cr.export.save)):
+        save(network, tmp_path / name)
+        expected = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()
+        save(there, tmp_path / name)
+        assert (tmp_path / name).read_bytes() == expected
+    there.theta = np.zeros(network.theta.size)
+    assert not there.theta.get().any()
+
+
+def test_a_network_without_parameters():
+    network = cr.Network(5, [ReLU(), Tanh()], SquaredError())
+    assert len(cr.train(network, ROWS, ROWS, epochs=2, device="cuda")) == 2
 
 
 def test_a_checkpoint_resumes_to_the_bit(tmp_path):

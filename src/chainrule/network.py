@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import losses
-from chainrule._internal.backend import CPU, check_device, device_of, host, like, to, using
+from chainrule._internal.backend import CPU, check_device, device_of, host, like, on_device, to, using
 from chainrule._internal.checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._internal.memory import owned
 from chainrule._internal.names import named
@@ -158,7 +158,7 @@ class Network(Shown):
         starts = [p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)]
         for entry, array in self.arrays():
             if but is None or not isinstance(self.layers[entry.layer], but):
-                array[...] = starts[entry.layer][entry.name].draw(rng)
+                array[...] = self.near(starts[entry.layer][entry.name].draw(rng))
 
     def _infer_shapes(self) -> None:
         shape = self.input_shape
@@ -211,13 +211,13 @@ class Network(Shown):
 
     @theta.setter
     def theta(self, values: ArrayLike) -> None:
-        values = np.asarray(values)
+        values = values if on_device(values) else np.asarray(values)
         if values.shape != self._theta.shape:
             raise ValueError(
                 f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}."
             )
         if values is not self._theta:
-            self._theta[:] = values
+            self._theta[:] = self.near(values)
 
     @property
     def weights(self) -> list[Array]:
@@ -419,6 +419,11 @@ class Network(Shown):
     def _operations(self) -> int:
         """About how many numbers are read or multiplied for one row."""
         return self.layout.size + sum(layer.operations() for layer in self.layers)
+
+    @property
+    def in_memory(self) -> Network:
+        """The network itself, or a copy in main memory if it is on a GPU."""
+        return self if self.device == CPU else self.to(CPU)
 
     @property
     def device(self) -> str:

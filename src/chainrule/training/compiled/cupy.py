@@ -168,7 +168,7 @@ def _parts(layers: Sequence[Layer], memos: Sequence[Memo], first: int) -> tuple[
         else:
             parts.append(_alone(layer, memos[i]))
             i += 1
-    return parts, begin
+    return parts, begin if first < len(layers) else len(parts)
 
 
 def _alone(layer: Layer, memo: Memo) -> _Part:
