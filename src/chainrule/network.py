@@ -211,13 +211,13 @@ class Network(Shown):
 
     @theta.setter
     def theta(self, values: ArrayLike) -> None:
-        values = values if on_device(values) else np.asarray(values)
-        if values.shape != self._theta.shape:
+        given: Any = values if on_device(values) else np.asarray(values)
+        if given.shape != self._theta.shape:
             raise ValueError(
-                f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}."
+                f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {given.shape}."
             )
-        if values is not self._theta:
-            self._theta[:] = self.near(values)
+        if given is not self._theta:
+            self._theta[:] = self.near(given)
 
     @property
     def weights(self) -> list[Array]:
