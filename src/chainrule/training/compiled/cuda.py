@@ -114,7 +114,7 @@ def dropout() -> Any:
 
 
 def softmax_cross_entropy() -> Any:
-    """Return the kernel (y, labels, wᵢ / Σ w, ε, classes, out ∂L/∂y, out ℓ), with one thread for each row."""
+    """Return the kernel (y, labels, wᵢ / Σ w, ε, classes, out ℓ, out dL/dy), with one thread for each row."""
     body = """
         ptrdiff_t start = i * classes;
         T top = y[start], sum = 0, shifted = 0;
