@@ -366,8 +366,10 @@ class _Tile:
     def _mask(self, width: Any, n: int) -> Any:
         if not self.masked:
             return None
-        kind = ir.VectorType(I64, self.lanes)
+        integer = ir.IntType(self.dtype.bitwidth)  # as wide as the values, as the registers of masks are
+        kind = ir.VectorType(integer, self.lanes)
         nothing = ir.Constant(kind, ir.Undefined)
+        width = self.builder.trunc(width, integer) if self.dtype.bitwidth < 64 else width
         one = self.builder.insert_element(nothing, width, ir.Constant(I32, 0))
         spread = self.builder.shuffle_vector(
             one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
@@ -422,7 +424,7 @@ def power_and_rest(x: Any) -> Any:
     raise NotImplementedError  # what is called is the compiled version for the type of x
 
 
-@overload(power_and_rest, jit_options={"error_model": "numpy"})
+@overload(power_and_rest, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
 def _(x: Any) -> Any:
     return functions.power_and_rest_32 if x == types.float32 else functions.power_and_rest_64
 
