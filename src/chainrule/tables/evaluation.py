@@ -58,7 +58,8 @@ def evaluate(
 def predicted(pipeline: Any, schema: Schema, frame: pl.DataFrame, y: Array) -> HeldOut:
     """Return the predictions of a fitted pipeline for rows with their targets."""
     X = np.asarray(pipeline[0].transform(cast(frame, schema.columns)))
-    predictions, p = outputs(pipeline[-1], schema, X)
+    found, p = outputs(pipeline[-1], schema, X)
+    predictions = found if p is None or found.ndim == 2 else np.array(schema.classes)[found]
     return HeldOut(frame, y, predictions, p, inputs=X)
 
 

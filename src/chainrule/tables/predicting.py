@@ -184,14 +184,14 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
-    """Return the results of a network's ``predict`` and ``predict_proba``, from one forward pass."""
+    """Return numbers and None, or the index of each row's class, or 0 and 1 for each label, and the probabilities."""
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)
     limits = models.thresholds(network)
     if schema.task == "multilabel":
         return (p > (0.5 if limits is None else limits)).astype(int), p
-    return np.array(schema.classes)[(p if limits is None else p / limits).argmax(axis=1)], p
+    return (p if limits is None else p / limits).argmax(axis=1), p
 
 
 def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.DataFrame:
@@ -210,7 +210,8 @@ def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.D
     if schema.task == "multilabel":
         chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
         return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
-    return pl.DataFrame({"prediction": y, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
+    classes = pl.Series(schema.classes).gather(y)
+    return pl.DataFrame({"prediction": classes, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
 
 
 def _least(network: Any) -> Any:
