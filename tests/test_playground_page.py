@@ -443,7 +443,7 @@ def test_a_dropped_table_and_one_that_is_too_large(opened):
     drop = """text => {
         const data = new DataTransfer();
         data.items.add(new File([text], "cars.csv"));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        document.querySelector(".playground").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }"""
     page.evaluate(drop, "speed;price\n" + "\n".join(f"{i};{i * 1.5}" for i in range(30)))
     expect(page.get_by_label("Target column")).to_have_value("price")
