@@ -16,7 +16,8 @@ def widget(begin: Any = None, y: Any = None) -> Playground:
     """Return the playground as a widget: the last line of a cell shows it.
 
     What trains is :func:`chainrule.train` in the kernel, in a thread. Training ends when the widget is closed or its
-    output is cleared, and pauses when the kernel is interrupted. While a cell runs, training goes on, but clicks may have to wait.
+    output is cleared, and pauses when the kernel is interrupted. While a cell runs, training goes on, but clicks may
+    have to wait.
 
     Parameters
     ----------
