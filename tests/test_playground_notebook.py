@@ -252,6 +252,8 @@ def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(monkeypatch)
             first.get_by_role("button", name="Output unit 1")
         ).first.press("d")
         assert page.evaluate("keys") == 0
+        first.get_by_role("button", name="Step", exact=True).press("Control+b")
+        assert page.evaluate("keys") == 2  # Control and b, for the notebook
         first.get_by_role("button", name="Compare").click()
         expect(first.get_by_role("group", name="Second network", exact=True).locator("dd").first).to_have_text(
             "0", **patience

@@ -118,7 +118,7 @@ export function network(app: App): HTMLElement {
       onfocus: () => { at = [column, k]; highlight(column, k); },
     }, canvas, block ? bias : null);
     element.style.width = element.style.height = `${size}px`;
-    if (!block) element.append(h("span", { className: "name" }, app.configured!.data.names[k]));
+    if (!block) element.append(h("span", { className: "name", title: app.configured!.data.names[k] }, app.configured!.data.names[k]));
     return { element, canvas, bias, x: 0, y: 0 };
   };
 
@@ -207,6 +207,7 @@ export function network(app: App): HTMLElement {
     const height = above + tallest * pitch + 26;
     svg.setAttribute("viewBox", `0 0 ${wide} ${height}`);
     svg.replaceChildren();
+    board.style.setProperty("--room", `${step / 2 - size / 2 - 8}px`); // for the name of an input
     board.style.width = svg.style.width = `${wide}px`;
     board.style.height = svg.style.height = `${height}px`;
     board.replaceChildren(svg);

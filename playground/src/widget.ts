@@ -55,8 +55,12 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
   const root = h("div", { className: "playground", role: "region", "aria-label": "chainrule playground" });
   shadow.append(root);
   // Keys are for the page, not for the notebook around it, which would move between cells or delete them.
-  el.dataset.lmSuppressShortcuts = "true";
-  for (const kind of ["keydown", "keypress", "keyup"]) root.addEventListener(kind, (event) => event.stopPropagation());
+  // Those with Ctrl or ⌘, such as to save, are for the notebook.
+  const isForNotebook = (event: Event): boolean => (event as KeyboardEvent).ctrlKey || (event as KeyboardEvent).metaKey;
+  const suppress = (event: Event): void => { el.toggleAttribute("data-lm-suppress-shortcuts", !isForNotebook(event)); };
+  addEventListener("keydown", suppress, true); // before JupyterLab, which listens at the document
+  for (const kind of ["keydown", "keypress", "keyup"])
+    root.addEventListener(kind, (event) => { if (!isForNotebook(event)) event.stopPropagation(); });
 
   let networks = 0;
   const { close } = mount(root, {
@@ -69,6 +73,7 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
   // The tab is closed or loaded again: no one ends the view, but its networks would train on.
   const end = (): void => {
     removeEventListener("pagehide", end);
+    removeEventListener("keydown", suppress, true);
     close();
   };
   addEventListener("pagehide", end);
