@@ -106,18 +106,6 @@ def recipe(mark, **names):
     return names
 
 
-def test_the_workers_search_one_study(client, tmp_path):
-    pytest.importorskip("optuna")
-    table = tmp_path / "t.csv"
-    rows = [f"{x:.3f},{y:.3f},{'yes' if x * y > 0 else 'no'}" for x, y in np.random.default_rng(0).normal(size=(60, 2))]
-    table.write_text("\n".join(["a,b,churned", *rows]))
-    found = recipe("import tune\n\n\ndef", ADDRESS=client.scheduler.address, TABLE=table, STORAGE=f"journal:{tmp_path}")
-    first, second = found["values"]
-    assert first == second, "both see the best trial of the one study"
-    log = (tmp_path / "shared.log").read_text()
-    assert log.count('"state":1,') == 8 - log.count('"state":2,'), "eight trials are complete or pruned"
-
-
 def test_hyperband_of_the_page_finds_a_learning_rate_that_learns(client, digits, tmp_path):
     optuna = pytest.importorskip("optuna")
     found = recipe("HyperbandPruner", ADDRESS=client.scheduler.address, FOLDER=str(tmp_path), os=os)

@@ -266,6 +266,9 @@ class TuneOptions(TableTraining, NetworkOptions):
             metavar="ADDRESS",
         ),
     ] = None  # fmt: skip
+    dask: Annotated[
+        Text, option(SEARCH, "Run the trials on a Dask cluster: its scheduler, tcp://HOST:PORT.", metavar="ADDRESS")
+    ] = None
     seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
     out: Annotated[
         File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")

@@ -41,7 +41,7 @@ def tune(
     """
     for name, why in NOT_TUNED.items():
         options.refuse((name,), why)
-    own = ("trials", "minutes", "folds", "n_jobs", "metric", "threshold", "storage")  # tuning.tune checks these
+    own = ("trials", "minutes", "folds", "n_jobs", "metric", "threshold", "storage", "dask")  # tuning.tune checks these
     given = {name: value for name, value in options.given().items() if name not in own}
     check_bounds("tune", given)
     if options.target is None:
@@ -61,7 +61,8 @@ def tune(
         with warnings_at_the_end(), reworded(WORDS), ExitStack() as stack:
             tuned = tuning.tune(
                 file, options.target, trials=options.trials, minutes=options.minutes, folds=options.folds,
-                jobs=options.n_jobs, out=folder, storage=options.storage, on_message=None if options.quiet else tell,
+                jobs=options.n_jobs, out=folder, storage=options.storage, dask=options.dask,
+                on_message=None if options.quiet else tell,
                 on_trial=None if options.quiet else search(stack, options.trials, options.minutes, larger=larger),
                 metric=options.metric, threshold=options.threshold, parameters=of_network(given), **of_table(given),
             )  # fmt: skip

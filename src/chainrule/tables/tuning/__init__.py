@@ -22,6 +22,7 @@ from chainrule.tables.training import train
 from chainrule.tables.tuning import shared
 from chainrule.tables.tuning.measure import CLASSES
 from chainrule.tables.tuning.objective import Problem
+from chainrule.tables.tuning.on_dask import Cluster, connected
 from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
 from chainrule.tables.tuning.search import OnTrial, Search
@@ -44,6 +45,7 @@ def tune(
     seed: int = 0,
     out: str | Path | None = None,
     storage: str | None = None,
+    dask: Any = None,
     on_trial: OnTrial | None = None,
     on_message: Callable[[str], None] | None = None,
     metric: str | None = None,
@@ -77,6 +79,9 @@ def tune(
     storage : str, optional
         Where the study is instead: ``journal:FOLDER``, or ``postgresql://USER@HOST/DATABASE``, with ``#NAME`` for one
         of several studies. All processes that are given the same storage search together; ``trials`` is their total.
+    dask : str or distributed.Client, optional
+        A Dask cluster, by the address of its scheduler or a client: a trial is trained on each thread of its workers,
+        instead of in this process. They need chainrule, but neither the table nor the study.
     on_trial : function, optional
         Called after each trial with its :class:`TrialRecord` and the tuple of all finished ones.
     on_message : function, optional
@@ -100,6 +105,8 @@ def tune(
     ------
     ValueError
         When the study in the folder is damaged or of other data, or there are too few rows for the folds.
+    ConnectionError
+        When the storage or the cluster cannot be reached, or is lost.
     KeyboardInterrupt
         At Ctrl-C; every finished trial is in the folder.
 
@@ -117,34 +124,38 @@ def tune(
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
+    if dask is not None and jobs != 1:
+        raise ValueError("--n-jobs: with --dask, each thread of a worker runs a trial: omit it.")
     if storage is not None:
         shared.check_address(storage)
     if isinstance(source, str) and source == "-":
         raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
-    given = Options(seed=seed, **options)
-    loaded, problem = prepare(source, target, folds, given, metric, threshold)
-    about = {
-        "format": FORMAT,
-        "data": loaded.sha256,
-        "target": loaded.schema.target,
-        "seed": seed,
-        "folds": len(problem.folds),
-        "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in problem.space],
-        "metric": metric,
-        "threshold": threshold,
-        "set of options": {name: repr(value) for name, value in sorted(options.items())},
-    }
-    tell = on_message or (lambda _: None)
     with ExitStack() as stack:
+        cluster = None if dask is None else stack.enter_context(connected(dask))
+        given = Options(seed=seed, **options)
+        loaded, problem = prepare(source, target, folds, given, metric, threshold)
+        about = {
+            "format": FORMAT,
+            "data": loaded.sha256,
+            "target": loaded.schema.target,
+            "seed": seed,
+            "folds": len(problem.folds),
+            "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in problem.space],
+            "metric": metric,
+            "threshold": threshold,
+            "set of options": {name: repr(value) for name, value in sorted(options.items())},
+        }
+        tell = on_message or (lambda _: None)
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
         if storage is None:
             study = stack.enter_context(opened(folder, seed, about, problem))
         else:
             stack.enter_context(results_in(folder))
             study = stack.enter_context(shared.opened(storage, about, problem))
-        tell(_plan(problem, len(finished(study))))
+        tell(_plan(problem, len(finished(study)), cluster))
         seconds = None if minutes is None else 60 * minutes
-        Search(study, problem, seed, trials, seconds, jobs, on_trial, start, storage is not None).run()
+        jobs = jobs if cluster is None else cluster.jobs
+        Search(study, problem, seed, trials, seconds, jobs, on_trial, start, storage is not None, cluster).run()
         tell("fit        the best point, as train does")
         best, found = study.best_trial, records(study)
         check(best, problem)  # another process may have written it
@@ -249,9 +260,10 @@ def _check(trials: int | None, minutes: float | None, folds: int | None, jobs: i
         raise ValueError(f"--n-jobs: expected a whole number of at least 1, got {jobs}.")
 
 
-def _plan(problem: Problem, known: int) -> str:
+def _plan(problem: Problem, known: int, cluster: Cluster | None) -> str:
     how = "maximizes" if problem.measure.larger else "minimizes"
     lines = [f"search     {how} the {problem.measure.name} over {len(problem.folds)} folds of {len(problem.y):,} rows"]
     lines += [f"           {d.name:<16} {d.shown()}" for d in problem.space]
     lines += [f"study      resumed: {known} trials are finished"] if known else []
+    lines += [] if cluster is None else [f"dask       {cluster.jobs} trials at a time, at {cluster.address}"]
     return "\n".join(lines)

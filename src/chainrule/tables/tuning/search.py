@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 
 from chainrule.tables.tuning.objective import Outcome, Problem, Report
+from chainrule.tables.tuning.on_dask import Cluster
 from chainrule.tables.tuning.result import TrialRecord
 from chainrule.tables.tuning.shared import Silent, beating
 from chainrule.tables.tuning.study import FINISHED, finished, point_of, records, reseed
@@ -49,6 +50,8 @@ class Search:
         When the run began, by ``time.monotonic``.
     shared : bool
         Whether other processes search the same study.
+    cluster : Cluster, optional
+        Where ``jobs`` trials are trained at a time; by default in worker processes of this machine.
     """
 
     study: optuna.Study
@@ -60,6 +63,7 @@ class Search:
     on_trial: OnTrial | None = None
     start: float = field(default_factory=time.monotonic)
     shared: bool = False
+    cluster: Cluster | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _ending: threading.Event = field(default_factory=threading.Event, init=False)
     _silent: Silent = field(default_factory=Silent, init=False)
@@ -74,10 +78,11 @@ class Search:
         """
         search = self._share if self.shared else self._optimize
         threads = self.jobs if self.shared else 1  # Optuna starts its own
-        if self.jobs == 1:
+        if self.jobs == 1 and self.cluster is None:
             search(self.problem.evaluate)
             return
-        with ThreadPoolExecutor(threads) as pool, workers(self.problem, self.jobs) as evaluate:
+        trained = workers(self.problem, self.jobs) if self.cluster is None else self.cluster.workers(self.problem)
+        with ThreadPoolExecutor(threads) as pool, trained as evaluate:
             running = [pool.submit(search, evaluate) for _ in range(threads)]
             try:
                 while (found := wait(running, timeout=0.2, return_when=FIRST_EXCEPTION)).not_done:

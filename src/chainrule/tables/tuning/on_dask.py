@@ -1,0 +1,210 @@
+"""Trials on the workers of a Dask cluster: they train, and only the process that asked for the search writes the study.
+
+A trial is one task. Its epochs come back in a queue on the scheduler; a task that the search no longer wants, or whose
+process has ended, is known by its state on its own worker. If a worker dies, Dask starts its tasks again elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule._internal.extras import install, require
+from chainrule._internal.threads import work_alone
+from chainrule._version import __version__
+from chainrule.tables.sources.names import shown
+from chainrule.tables.tuning.objective import Outcome, Problem, Report
+from chainrule.tables.tuning.study import MOST_UNFINISHED
+
+SECONDS = 10.0  # to wait for an answer of the scheduler
+ALONE = 60.0  # seconds to wait for a first worker
+EVERY = 0.3  # seconds between two messages of a trial, and two looks at them
+NEEDED = ("optuna", "polars", "skrub", "skops")  # of a worker
+
+__all__ = ["Cluster", "connected"]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    address : str
+        The scheduler's.
+    jobs : int
+        Trials at a time: one on each thread of the workers.
+    """
+
+    client: Any
+    address: str
+    jobs: int
+
+    @contextlib.contextmanager
+    def workers(self, problem: Problem) -> Iterator[Callable[[dict[str, Any], Report], Outcome]]:
+        """Yield ``problem.evaluate``, run by the cluster; the end of the block ends its trials.
+
+        Raises
+        ------
+        ConnectionError
+            When the scheduler or all workers are lost.
+        ChildProcessError
+            When a trial has killed one worker after the other.
+        """
+        over = threading.Event()
+        try:
+            with self._explained():
+                held = self.client.scatter(problem, broadcast=True, hash=False)
+            yield lambda point, report: self._evaluate(held, point, report, over)
+        finally:
+            over.set()
+
+    def _evaluate(self, held: Any, point: dict[str, Any], report: Report, over: threading.Event) -> Outcome:
+        last = -1
+        with contextlib.closing(self._answers(held, point, over)) as answers:
+            while not isinstance(answer := next(answers), Outcome):
+                step, values = answer
+                if step > last:  # else a worker has died, and another one begins again
+                    last = step
+                    report(step, [*values])
+        return answer
+
+    def _answers(self, held: Any, point: dict[str, Any], over: threading.Event) -> Generator[Any, None, None]:
+        """Start a trial, and yield its epochs and its outcome."""
+        queues, ended = require("distributed", "dask").Queue, threading.Event()
+        with self._explained(), contextlib.closing(queues(client=self.client)) as queue:
+            future = self.client.submit(_trial, held, point, queue.name, pure=False)
+            future.add_done_callback(lambda _: ended.set())
+            try:
+                while not over.is_set():
+                    last = ended.wait(EVERY)
+                    for epochs in queue.get(batch=True):
+                        yield from epochs
+                    if last:
+                        yield future.result()
+                raise CancelledError
+            finally:
+                with contextlib.suppress(Exception):  # the connection may be lost
+                    future.cancel()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn the errors of a cluster into sentences."""
+        try:
+            yield
+        except require("distributed.scheduler", "dask").KilledWorker:
+            raise ChildProcessError(
+                "a trial has killed several Dask workers, perhaps for lack of memory: give them more, or use fewer "
+                "threads for each. The same command resumes."
+            ) from None
+        except (OSError, CancelledError, asyncio.CancelledError) as error:
+            why = str(error) if isinstance(error, OSError) else "its scheduler or all of its workers are gone"
+            raise ConnectionError(
+                f"--dask {self.address}: {why}. Finished trials are kept: once it works, the same command resumes."
+            ) from None
+
+
+@contextlib.contextmanager
+def connected(dask: Any) -> Iterator[Cluster]:
+    """Connect to a cluster, and check that its workers can run trials.
+
+    Parameters
+    ----------
+    dask : str or distributed.Client
+        The address of the scheduler, such as ``tcp://HOST:8786``, or a client, which is left open.
+
+    Raises
+    ------
+    ValueError
+        When the address is not one, or the workers lack a package or have another version of chainrule.
+    ConnectionError
+        When nothing answers there, or something else does.
+    """
+    distributed = require("distributed", "dask")
+    with contextlib.ExitStack() as stack:
+        client = dask
+        if not isinstance(dask, distributed.Client):
+            if not isinstance(dask, str) or not re.fullmatch(r"((tcp|tls|wss?)://)?[^/@\s]+:\d+", dask):
+                got = shown(str(dask))
+                raise ValueError(f"--dask: expected the address of a scheduler, tcp://HOST:PORT, got {got!r}.")
+            _check_scheduler(dask)
+            client = stack.enter_context(distributed.Client(dask, timeout=SECONDS, set_as_default=False))
+            log = logging.getLogger("distributed.client")  # a sentence says what its tracebacks say
+            stack.callback(log.setLevel, log.level)
+            log.setLevel(logging.CRITICAL)
+        address = client.scheduler.address
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=ALONE)
+        _check_workers(client, address)
+        yield Cluster(client, address, min(sum(client.nthreads().values()), MOST_UNFINISHED))
+
+
+def _check_scheduler(address: str) -> None:
+    """Ask who answers at an address: a client would wait for ever for something that is not Dask."""
+    core = require("distributed.core", "dask")
+
+    async def ask() -> Any:
+        security = require("distributed.security", "dask").Security().get_connection_args("client")
+        async with core.rpc(address, timeout=SECONDS, connection_args=security) as other:
+            return await other.identity()
+
+    try:
+        with ThreadPoolExecutor(1) as pool:  # a notebook's thread has a loop of its own
+            found = pool.submit(asyncio.run, asyncio.wait_for(ask(), SECONDS + 1)).result()
+    except Exception as error:  # noqa: BLE001  (strangers' bytes raise any)
+        why = (str(error) or "no answer of a scheduler").rstrip(".")
+        raise ConnectionError(f"cannot connect to the Dask scheduler at {address}: {why}.") from None
+    if found.get("type") != "Scheduler":
+        raise ConnectionError(f"{address} is a Dask {found.get('type', '').lower()}: give the scheduler's address.")
+
+
+def _check_workers(client: Any, address: str) -> None:
+    found = client.get_versions(packages=["chainrule", *NEEDED])["workers"]
+    if not found:
+        raise ConnectionError(
+            f"--dask: the scheduler at {address} has no workers: start one with `dask worker {address}`."
+        )
+    for worker, about in found.items():
+        packages = about["packages"]
+        missing = [name for name in ("chainrule", *NEEDED) if packages[name] is None]
+        if missing:
+            raise ValueError(f"--dask: the worker {worker} lacks {', '.join(missing)}. Type there: {install('tune')}")
+        if packages["chainrule"] != __version__:
+            raise ValueError(
+                f"--dask: the worker {worker} has chainrule {packages['chainrule']}, and this process {__version__}: "
+                "install the same version on all."
+            )
+
+
+def _trial(problem: Problem, point: dict[str, Any], name: str) -> Outcome:
+    """Train a trial on a worker, and send its epochs."""
+    distributed = require("distributed", "dask")
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+    unsent: list[tuple[int, list[float]]] = []
+    sent = time.monotonic()
+    work_alone()  # the other threads of the worker have trials of their own
+
+    def report(step: int, values: list[float]) -> None:
+        nonlocal sent
+        unsent.append((step, [float(value) for value in values]))
+        if time.monotonic() - sent > EVERY:
+            if (task := worker.state.tasks.get(key)) is None or task.state != "executing":
+                raise CancelledError
+            queue.put(unsent)
+            unsent.clear()
+            sent = time.monotonic()
+
+    with contextlib.closing(distributed.Queue(name)) as queue:
+        outcome = problem.evaluate(point, report)
+        queue.put(unsent)
+    return outcome
