@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
+
 COLUMNS, PART = 50, 50_000  # numbers of a row, of which the last is the target; rows drawn at once
 WAYS = ("streamed", "in memory", "train on the mapped array")
 
@@ -85,7 +87,9 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.mapped", description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=float, default=0.5, help="size of the file in GB, 0.5 by default")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--keep", action="store_true", help="write results/mapped.json")
     arguments = parser.parse_args()
+    kept = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "rows.npy")
         make(path, int(arguments.size * 1e9))
@@ -94,6 +98,10 @@ def main() -> int:
             run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
             found = json.loads(run.stdout.splitlines()[-1])
             print(f"{way:26}", "  ".join(f"{name} {value:,.0f}" for name, value in found.items()), flush=True)
+            own, seconds = f"{found['own MiB']:,.0f} MiB", f"{report.number(found['seconds'])} s"
+            kept[way] = {"memory": own, "an epoch and all else": seconds, "file": f"{arguments.size * 1000:,.0f} MB"}
+    if arguments.keep:
+        report.keep("mapped", kept)
     return 0
 
 

@@ -62,7 +62,10 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, nargs=2, default=(2, 8), metavar=("FEW", "MANY"))
-    few, many = parser.parse_args().files
+    parser.add_argument("--keep", action="store_true", help="write results/predict_large.json")
+    given = parser.parse_args()
+    few, many = given.files
+    kept = {}
     machine = report.machine()
     print(f"{machine['cpu']}, {machine['cores']} cores")
     print(f"{'model':10}{'rows':>12}{'rows/s':>12}{'CPU s per million':>20}{'peak MiB':>10}")
@@ -78,6 +81,10 @@ def main() -> None:
                 seconds, cpu, peak = predicted(folder / name, folder / f"{count}", folder / f"{name} {count}")
                 total = count * ROWS
                 print(f"{name:10}{total:12,}{total / seconds:12,.0f}{cpu / total * 1e6:20.1f}{peak:10,.0f}")
+                found = {"rows": f"{total:,}", "rows/s": f"{total / seconds:,.0f}", "memory": f"{peak:,.0f} MiB"}
+                kept[f"{name}, {'few' if count == few else 'many'} files"] = found
+    if given.keep:
+        report.keep("predict_large", kept)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Update the figures in README.md, docs/*.md and the book from the result files of the benchmarks.
+r"""Update the figures in README.md, docs/*.md and the book from the result files of the benchmarks.
 
     python -m benchmarks steps --keep      # writes benchmarks/results/steps.json; so do the other benchmarks
     python docs/figures.py
@@ -6,7 +6,8 @@
 A Markdown comment tells where a figure comes from. Before a table, ``<!-- figures: steps defaults -->`` names files in
 benchmarks/results: each cell is looked up by its row (the text in the first column) and its column (the header).
 Columns called "goal" are edited by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` names the file, row
-and column before the figure. ``<!-- figures: docs/mnist.json -->`` is the table of examples/mnist_records.py.
+and column before the figure; in a table, the bar is ``\|``. ``<!-- figures: docs/mnist.json -->`` is the table
+of examples/mnist_records.py.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 UNITS = r"(?:µs|ms|s|seconds|min|minutes|KiB|MiB|GiB|[kMG]B(?:/s)?|%|×|times)"
 FIGURE = rf"[\d][\d.,]*(?:e-?\d+)?(?: ?{UNITS}(?!\w))?"
 TABLE = re.compile(r"<!-- figures: (?P<files>.+?) -->\n\n?(?P<table>(?:\|.*\n)+)")
-INLINE = re.compile(rf"<!-- (?P<file>[\w-]+): (?P<row>[^|>]+?) \| (?P<column>[^>]+?) -->(?P<figure>{FIGURE})")
+INLINE = re.compile(rf"<!-- (?P<file>[\w-]+): (?P<row>[^|>]+?) \\?\| (?P<column>[^>]+?) -->(?P<figure>{FIGURE})")
 
 
 def documents() -> list[Path]:
