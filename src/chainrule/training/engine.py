@@ -44,12 +44,13 @@ def steps(work: Work, run: Run) -> Steps:
     return made
 
 
-def logits(network: Network, X: Array) -> Array | None:
+def logits(network: Network, X: Array, threads: int | None = None) -> Array | None:
     """Return y of many rows by compiled code; None where NumPy is chosen, or where there is none for a layer."""
     if _choose(None)[0] != "numba":
         return None
     try:
-        y: Array | None = importlib.import_module("chainrule.training.compiled.prediction").logits(network, X)
+        prediction = importlib.import_module("chainrule.training.compiled.prediction")
+        y: Array | None = prediction.logits(network, X, threads)
     except ImportError as error:
         _say_once(f"predicting with NumPy, not with compiled code: Numba cannot be imported ({error})")
         return None
