@@ -1,8 +1,8 @@
 """Prediction of many files into a folder: ``python -m benchmarks.predict_large`` prints its speed and its memory.
 
 It is not a workload of ``python -m benchmarks``, because the files take disk space and minutes. Each command is a
-process of its own: rows per second, CPU seconds and the peak of resident memory include its start and its imports. A
-second, larger number of files shows that the memory does not grow.
+process of its own: rows per second, CPU time and the peak of resident memory include its start and its imports. Larger
+numbers of files show that the memory does not grow.
 """
 
 from __future__ import annotations
@@ -60,29 +60,33 @@ def main() -> None:
     """Train both kinds of network, and predict few and many files with each."""
     from chainrule import tables
 
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, nargs=2, default=(2, 8), metavar=("FEW", "MANY"))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.predict_large", description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, nargs="+", default=[2, 4, 8], help="numbers of files to predict")
     parser.add_argument("--keep", action="store_true", help="write results/predict_large.json")
     given = parser.parse_args()
-    few, many = given.files
-    kept = {}
-    machine = report.machine()
+    machine, kept = report.machine(), {}
     print(f"{machine['cpu']}, {machine['cores']} cores")
-    print(f"{'model':10}{'rows':>12}{'rows/s':>12}{'CPU s per million':>20}{'peak MiB':>10}")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for count in (few, many):
-            (folder / f"{count}").mkdir()
-            for i in range(count):
-                rows(ROWS, i + 1).drop("left").write_parquet(folder / f"{count}" / f"{i:03}.parquet")
+        for i in range(max(given.files)):
+            made = rows(ROWS, i + 1).drop("left")
+            for count in given.files:
+                if i < count:
+                    (folder / f"{count}").mkdir(exist_ok=True)
+                    made.write_parquet(folder / f"{count}" / f"{i:03}.parquet")
         for name, fast in (("--fast", True), ("default", False)):
             tables.save(tables.train(rows(20_000, 0).drop("id"), "left", fast=fast), folder / name)
-            for count in (few, many):
+            for count in given.files:
                 seconds, cpu, peak = predicted(folder / name, folder / f"{count}", folder / f"{name} {count}")
                 total = count * ROWS
-                print(f"{name:10}{total:12,}{total / seconds:12,.0f}{cpu / total * 1e6:20.1f}{peak:10,.0f}")
-                found = {"rows": f"{total:,}", "rows/s": f"{total / seconds:,.0f}", "memory": f"{peak:,.0f} MiB"}
-                kept[f"{name}, {'few' if count == few else 'many'} files"] = found
+                cells = {
+                    "rows/s": f"{round(total / seconds, -3):,.0f}",
+                    "CPU time of a million rows": f"{cpu / total * 1e6:.1f} s",
+                    "peak memory": f"{peak:,.0f} MiB",
+                }
+                row = f"{name}, {total / 1e6:g} million rows"
+                kept[row] = cells
+                print(f"{row:28}" + "".join(f"{cell:>14}" for cell in cells.values()), flush=True)
     if given.keep:
         report.keep("predict_large", kept)
 

@@ -118,7 +118,7 @@ def gather(path: Path, rows: int, width: int) -> None:
             del X
             X = cold()
             start = time.perf_counter()
-            Window(X, 4 * rows * width // part).take(order, 0, 256)
+            Window(X, 4 * rows * width // part).take(order[: rows // part], 0, 256)
             print(f"  collected, 1/{part}: {rows / part / (time.perf_counter() - start):,.0f} rows/s", end="")
         print(flush=True)
 

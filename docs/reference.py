@@ -39,6 +39,7 @@ MODULES = {
     "chainrule.onnx": "ONNX",
     "chainrule.export": "C, JavaScript and NumPy",
     "chainrule.serve": "The service",
+    "chainrule.playground": "The playground",
     "chainrule.files.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",
     "chainrule.tables.streaming": "Tables larger than memory",

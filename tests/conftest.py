@@ -11,6 +11,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config):
+    """Workers of pytest-xdist share the cores, where threads of BLAS would wait for each other: each worker has one.
+
+    Tests of threads ask for theirs. This process is the one that starts the workers, before they import NumPy.
+    """
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker a stretch of the tests, so that most fixtures of a module are made once; who is done takes more."""
+    if config.getoption("dist") == "load":  # by -n
+        from xdist.scheduler import WorkStealingScheduling  # noqa: PLC0415  (only where it is installed)
+
+        return WorkStealingScheduling(config, log)
+    return None
+
+
 def pytest_collection_modifyitems(items):
     """The tests in ``hard`` kill processes and break files for minutes: they are slow, and come last."""
     items.sort(key=lambda item: item.path.parent.name == "hard")

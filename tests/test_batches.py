@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.training.batches import Batches
+from chainrule.training.windows import Window
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 
@@ -142,3 +145,51 @@ def test_images_and_wide_targets_keep_their_shapes():
     for x, target, _ in batches:
         row = (target[:, 0] / 2).astype(int)
         np.testing.assert_array_equal(x, X[row])
+
+
+# Windows of a file ----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(rows=st.integers(1, 40), length=st.integers(1, 12), batch=st.integers(1, 15), seed=st.integers(0, 99))
+def test_a_window_gives_the_rows_in_the_order_of_the_epoch(rows, length, batch, seed):
+    X, rng = table(rows)[0], np.random.default_rng(seed)
+    window = Window(X, length * X[0].nbytes)
+    for _ in range(2):
+        order = rng.permutation(rows)
+        window.forget()
+        for first in range(0, rows, batch):
+            last = min(first + batch, rows)
+            np.testing.assert_array_equal(window.take(order, first, last), X[order[first:last]])
+
+
+class Watched(np.ndarray):
+    """Notes the threads that read it."""
+
+    readers: ClassVar[list[str]] = []
+
+    def __getitem__(self, index):
+        self.readers.append(threading.current_thread().name)
+        return np.asarray(super().__getitem__(index))
+
+
+def test_a_thread_reads_the_next_window():
+    X, order = table(24)[0], np.random.default_rng(0).permutation(24)
+    Watched.readers.clear()
+    window = Window(X.view(Watched), 8 * X[0].nbytes)
+    for first in range(0, 24, 4):
+        np.testing.assert_array_equal(window.take(order, first, first + 4), X[order[first : first + 4]])
+    names = [name.split("_")[0] for name in Watched.readers]
+    assert names[0] == "MainThread"
+    assert set(names[1:]) == {"chainrule-read"}, "only the first window is read while training waits"
+
+
+def test_windows_without_threads(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    X, order = table(24)[0], np.arange(24)[::-1]
+    window = Window(X, 8 * X[0].nbytes)
+    monkeypatch.setattr(window._reader, "submit", refuse)
+    rows = [window.take(order, first, first + 6).copy() for first in range(0, 24, 6)]
+    np.testing.assert_array_equal(np.concatenate(rows), X[order])

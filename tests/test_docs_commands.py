@@ -40,6 +40,9 @@ SHORTER = {
     "-m benchmarks ": "-m benchmarks --quick ",
     "-m benchmarks.tabular": "-m benchmarks.tabular --quick wine diabetes",
     "mnist_records.py": "mnist_records.py --rows 300 --epochs 1",
+    "--seeds 0 1 2": "--seeds 0",
+    "train digits": "train digits --epochs 3",
+    "check --engine": "check runs/digits --engine",  # all that is built in has been checked by the command before
     "chainrule playground": "chainrule playground --no-browser",
     "serve runs/customers": "serve runs/customers --port 0",
     "chainrule sample": "chainrule sample --overwrite",

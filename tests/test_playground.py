@@ -381,6 +381,9 @@ def test_sweep_surface_and_look():
         _, arrays = page.ask("sweep").until("sweep")
         assert len(arrays["rate"]) == len(arrays["loss"]) > 10
         assert "columns" in page.refused("look", columns=[1, 1], slice=None)["text"]
+        page.ask("look", columns=None, slice=None)
+        assert page.until("data")[0]["box"] is None
+        assert "output" not in page.at(20)[1]
 
 
 def test_the_middle_of_the_surface_is_the_loss():

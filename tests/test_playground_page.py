@@ -317,6 +317,10 @@ def test_heat_maps_over_principal_components_and_slices(opened):
     before = page.evaluate(picture)
     page.get_by_role("slider", name="c").fill("1")
     page.wait_for_function(f"before => {picture} !== before", arg=before)
+    page.get_by_label("Heat maps over").select_option("none")
+    expect(page.locator(".stage")).to_be_hidden()
+    drawn = "one => one.getContext('2d').getImageData(0, 0, 50, 50).data.some(Boolean)"
+    assert not page.evaluate(f"[...document.querySelectorAll('.unit canvas')].some({drawn})")
 
 
 def test_parts_inside_parts(opened):
@@ -443,7 +447,7 @@ def test_a_dropped_table_and_one_that_is_too_large(opened):
     drop = """text => {
         const data = new DataTransfer();
         data.items.add(new File([text], "cars.csv"));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        document.querySelector(".playground").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
     }"""
     page.evaluate(drop, "speed;price\n" + "\n".join(f"{i};{i * 1.5}" for i in range(30)))
     expect(page.get_by_label("Target column")).to_have_value("price")
@@ -524,6 +528,8 @@ def test_no_accessibility_violation(opened, built, dark, width):
     page.evaluate((built / "playground/node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
     press(page, "Compare")
     page.get_by_role("group", name="Second network", exact=True).locator("dd").first.wait_for()
+    page.get_by_role("button", name="Hidden 1, unit 1", exact=True).nth(1).click()
+    page.get_by_role("region", name="Second network: Parameters of the unit").wait_for()
     for tab in TABS:
         page.get_by_role("tab", name=tab).click()
         violations = page.evaluate("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")

@@ -41,6 +41,9 @@ export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties
 export type Pace = "step" | "epoch" | "all";
 
 export class App implements Listener {
+  /** `root` has the whole page; `name` stands before the names of the parts of a second network. */
+  constructor(readonly root: HTMLElement, private readonly name = "") {}
+
   state!: State;
   catalog!: Catalog;
   configured: Configured | null = null;
@@ -60,24 +63,34 @@ export class App implements Listener {
   private seen = false; // a frame of the run that was asked for
   private owed = 0; // the frame to acknowledge
   private initial: () => Promise<State | null> = async () => null;
+  private readonly leaving = new AbortController();
+  readonly left = this.leaving.signal;
 
   connect(open: (listener: Listener) => Transport, initial: () => Promise<State | null>): void {
     this.initial = initial;
     this.transport = open(this);
   }
 
-  /** Leave the server. */
+  /** Leave the server, and whatever else would call back. */
   close(): void {
+    this.leaving.abort();
     this.transport?.close();
     this.setRunning(false);
   }
 
-  on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): void {
-    ((this.listeners[name] ??= []) as ((event: Events[K]) => void)[]).push(listener);
+  /** The name of a part, apart from that of the other network. */
+  named(part: string): string {
+    return this.name ? `${this.name}: ${part}` : part;
+  }
+
+  on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void, until?: AbortSignal): void {
+    const all: ((event: Events[K]) => void)[] = (this.listeners[name] ??= []);
+    all.push(listener);
+    until?.addEventListener("abort", () => all.splice(all.indexOf(listener), 1));
   }
 
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
-    for (const listener of this.listeners[name] ?? []) listener(event);
+    for (const listener of [...(this.listeners[name] ?? [])]) listener(event);
   }
 
   /** The plane of the heat maps. */
@@ -161,6 +174,9 @@ export class App implements Listener {
     if (state) this.edit(() => { this.state = state; });
     else this.emit("refused", { about: null, text: "This link holds no state of the playground." });
   }
+
+  /** The link to this page's state. */
+  link = (): string => "";
 
   /** Ask for the worked example of a training row. */
   trace(sample: number): void {

@@ -19,9 +19,10 @@ export function badge(app: App, open: () => void): HTMLElement {
     clearTimeout(timer);
     if (parameters <= MOST_PARAMETERS) timer = window.setTimeout(() => app.send({ type: "check" }), 300);
   });
-  setInterval(() => {
+  const clock = setInterval(() => {
     if (app.running && !document.hidden && (app.configured?.parameters ?? Infinity) <= MOST_PARAMETERS) app.send({ type: "check" });
   }, EVERY);
+  app.left.addEventListener("abort", () => clearInterval(clock));
   app.on("reply", (reply) => {
     if (reply.type === "verdict") show(reply.ok ? "✓ Gradient right" : "✗ Gradient wrong", reply.ok ? "right" : "wrong");
   });

@@ -14,8 +14,15 @@ const CLASSES: Color[] = [
 ];
 
 const query = matchMedia("(prefers-color-scheme: dark)");
+// The theme of a notebook or a site, whatever that of the system: JupyterLab's, VS Code's, Sphinx's.
+const DARK_PAGE = "[data-jp-theme-light=false], [data-theme=dark], .vscode-dark";
+const LIGHT_PAGE = "[data-jp-theme-light=true], [data-theme=light], .vscode-light";
+const page = [document.documentElement, document.body];
+export const isDark = (): boolean =>
+  page.some((one) => one.matches(DARK_PAGE)) || (query.matches && !page.some((one) => one.matches(LIGHT_PAGE)));
 const LEVELS = 256;
 let scale = new Uint32Array(LEVELS);
+let dark = isDark();
 
 const packed = ([red, green, blue]: Color): number => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
 const mixed = (from: Color, to: Color, share: number): Color =>
@@ -23,7 +30,7 @@ const mixed = (from: Color, to: Color, share: number): Color =>
 const css = ([red, green, blue]: Color): string => `rgb(${red} ${green} ${blue})`;
 
 const ends = (): [Color, Color, Color] =>
-  query.matches ? [BRIGHT_ORANGE, DARK, BRIGHT_BLUE] : [ORANGE, LIGHT, BLUE];
+  dark ? [BRIGHT_ORANGE, DARK, BRIGHT_BLUE] : [ORANGE, LIGHT, BLUE];
 
 function build(): void {
   const [low, middle, high] = ends();
@@ -35,12 +42,20 @@ function build(): void {
 
 build();
 
-/** Call back whenever the page turns dark or light. */
-export function onTheme(callback: () => void): void {
-  query.addEventListener("change", () => {
-    build();
-    callback();
-  });
+const callbacks = new Set<() => void>();
+const turn = (): void => {
+  if (dark === isDark()) return;
+  dark = !dark;
+  build();
+  for (const callback of callbacks) callback();
+};
+query.addEventListener("change", turn);
+for (const one of page) new MutationObserver(turn).observe(one, { attributes: true });
+
+/** Call back whenever the page turns dark or light, until `left`. */
+export function onTheme(callback: () => void, left: AbortSignal): void {
+  callbacks.add(callback);
+  left.addEventListener("abort", () => callbacks.delete(callback));
 }
 
 /** The color of a number on a scale from -limit to limit. */
@@ -67,7 +82,7 @@ export function paintGrid(canvas: HTMLCanvasElement, grid: Float32Array, limit: 
 /** Paint the probabilities of several classes, one grid a class: each place has the color of its classes, mixed. */
 export function paintClasses(canvas: HTMLCanvasElement, grids: Float32Array, classes: number, discrete = false): void {
   const cells = grids.length / classes;
-  const pale = query.matches ? DARK : LIGHT;
+  const pale = dark ? DARK : LIGHT;
   paint(canvas, Math.round(Math.sqrt(cells)), (k) => {
     let best = 0;
     for (let c = 1; c < classes; c += 1) if (grids[c * cells + k]! > grids[best * cells + k]!) best = c;

@@ -28,7 +28,7 @@ export function curves(app: App): HTMLElement {
   const train = s("path", { class: "curve train" });
   const test = s("path", { class: "curve test" });
   const cursor = s("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
-  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": "Loss by step" }, axes, keptTest, keptTrain, test, train, cursor);
+  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": app.named("Loss by step") }, axes, keptTest, keptTrain, test, train, cursor);
   const legend = h("p", { className: "legend" });
   const goal = number(0, () => undefined, { min: 0, step: 1 });
   let pointed = 0;
@@ -119,7 +119,7 @@ export function curves(app: App): HTMLElement {
     if (points.length && cursor.getAttribute("visibility") === "hidden") read(points.length / 3 - 1);
   });
 
-  return h("section", { className: "curves", "aria-label": "Loss" },
+  return h("section", { className: "curves", "aria-label": app.named("Loss") },
     h("div", { className: "row" }, h("h2", {}, "Loss"), checkbox("Log scale", logarithmic, (on) => { logarithmic = on; draw(); })),
     svg, legend,
     h("div", { className: "fields" }, field("Go back to step", goal), button("Go", () => app.back(goal.valueAsNumber)),

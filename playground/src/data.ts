@@ -51,9 +51,9 @@ export function data(app: App): HTMLElement {
     );
   };
 
-  // A file dropped anywhere is a table.
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
+  // A file dropped anywhere on the page is a table.
+  app.root.addEventListener("dragover", (event) => event.preventDefault());
+  app.root.addEventListener("drop", (event) => {
     event.preventDefault();
     const file = event.dataTransfer?.files[0];
     if (!file) return;

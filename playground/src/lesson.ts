@@ -19,7 +19,7 @@ export function lesson(app: App): HTMLElement {
     task.textContent = now.task;
     goal.hidden = !now.goal;
     reached = false;
-    for (const [name] of PARTS) document.body.toggleAttribute(`data-no-${name}`, now.hide.includes(name));
+    for (const [name] of PARTS) app.root.toggleAttribute(`data-no-${name}`, now.hide.includes(name));
   });
   app.on("frame", (frame) => {
     const wanted = app.state.lesson.goal;

@@ -56,7 +56,7 @@ const upright = (values: (k: number) => number, size: number): Float32Array =>
 
 export function network(app: App): HTMLElement {
   const svg = s("svg", { class: "lines", "aria-hidden": "true" });
-  const board = h("div", { className: "board", role: "group", "aria-label": "Network. Arrow keys move between units; Enter opens one." });
+  const board = h("div", { className: "board", role: "group", "aria-label": app.named("Network. Arrow keys move between units; Enter opens one.") });
   const scroller = h("div", { className: "scroller" }, board);
   const title = h("p", { className: "note" });
   let columns: Block[] = [];
@@ -118,7 +118,7 @@ export function network(app: App): HTMLElement {
       onfocus: () => { at = [column, k]; highlight(column, k); },
     }, canvas, block ? bias : null);
     element.style.width = element.style.height = `${size}px`;
-    if (!block) element.append(h("span", { className: "name" }, app.configured!.data.names[k]));
+    if (!block) element.append(h("span", { className: "name", title: app.configured!.data.names[k] }, app.configured!.data.names[k]));
     return { element, canvas, bias, x: 0, y: 0 };
   };
 
@@ -207,6 +207,7 @@ export function network(app: App): HTMLElement {
     const height = above + tallest * pitch + 26;
     svg.setAttribute("viewBox", `0 0 ${wide} ${height}`);
     svg.replaceChildren();
+    board.style.setProperty("--room", `${step / 2 - size / 2 - 8}px`); // for the name of an input
     board.style.width = svg.style.width = `${wide}px`;
     board.style.height = svg.style.height = `${height}px`;
     board.replaceChildren(svg);
@@ -360,13 +361,16 @@ export function network(app: App): HTMLElement {
     const block = columns[column - 1];
     head.classList.toggle("traced", block !== undefined && layer !== null && block.first <= layer && layer <= block.last);
   }));
-  app.on("data", inputs);
+  app.on("data", () => {
+    if (!app.box) for (const { canvas } of units.flat()) canvas.width = canvas.height = 50; // which clears it
+    inputs();
+  });
   app.on("frame", draw);
   app.on("selected", () => highlight(...chosen()));
-  onTheme(() => { inputs(); draw(); });
+  onTheme(() => { inputs(); draw(); }, app.left);
   new ResizeObserver(() => { if (Math.abs(Math.max(scroller.clientWidth, NARROWEST * units.length) - wide) > 2) build(); }).observe(scroller);
 
-  return h("section", { className: "network", "aria-label": "Network" },
+  return h("section", { className: "network", "aria-label": app.named("Network") },
     h("div", { className: "row" }, h("h2", {}, "Network"), title,
       h("label", { className: "check" }, "Lines show", select([["W", "weights"], ["dW", "gradients"]], shows, (name) => { shows = name as typeof shows; draw(); }))), scroller);
 }

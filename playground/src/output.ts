@@ -21,7 +21,7 @@ export function output(app: App): HTMLElement {
   const points = h("canvas", { className: "points" });
   const stage = h("div", { className: "stage", role: "img", title: "Click a training point to trace it step by step" }, map, points);
   const legend = h("div", { className: "scale" });
-  const confusion = h("div", { className: "confusion scroll", tabIndex: 0, role: "region", "aria-label": "Confusion matrix" });
+  const confusion = h("div", { className: "confusion scroll", tabIndex: 0, role: "region", "aria-label": app.named("Confusion matrix") });
   const horizontal = h("span", { className: "axis x" });
   const vertical = h("span", { className: "axis y" });
   const looking = h("div", { className: "fields" });
@@ -153,8 +153,8 @@ export function output(app: App): HTMLElement {
     const names = configured.data.names.slice(0, count);
     looking.hidden = count < 3;
     if (looking.hidden || looking.contains(focused(looking)) && focused(looking) instanceof HTMLInputElement) return;
-    const send = (columns: [] | [number, number], slice: number[] | null = null): void => app.send({ type: "look", columns, slice });
-    const kinds = [["pca", "principal components"], ["two", "two inputs"]] as const;
+    const send = (columns: [] | [number, number] | null, slice: number[] | null = null): void => app.send({ type: "look", columns, slice });
+    const kinds = [["", "none"], ["pca", "principal components"], ["two", "two inputs"]] as const;
     const options = names.map((name, k) => [String(k), name] as const);
     const chosen = box?.columns.slice() ?? [];
     const cut = box?.slice.slice() ?? [];
@@ -165,8 +165,8 @@ export function output(app: App): HTMLElement {
       return { min, max, step: (max - min) / 100 || 1 };
     };
     const build = (): void => looking.replaceChildren(
-      field("Heat maps over", select(box ? kinds : [["", "choose"], ...kinds], !box ? "" : chosen.length ? "two" : "pca",
-        (kind) => { if (kind) send(kind === "pca" ? [] : [0, 1]); })),
+      field("Heat maps over", select(kinds, !box ? "" : chosen.length ? "two" : "pca",
+        (kind) => send(!kind ? null : kind === "pca" ? [] : [0, 1]))),
       ...(chosen.length ? ["Across", "Up"] : []).map((title, k) => field(title, select(options, String(chosen[k]), (value) => {
         if (chosen[1 - k] === Number(value)) chosen[1 - k] = chosen[k]!;
         chosen[k] = Number(value);
@@ -204,13 +204,13 @@ export function output(app: App): HTMLElement {
   app.on("data", () => { describe(); look(); drawPoints(); });
   app.on("traced", drawPoints);
   app.on("frame", () => { paint(); confuse(); });
-  onTheme(() => { paint(); drawPoints(); });
+  onTheme(() => { paint(); drawPoints(); }, app.left);
 
   const decision = checkbox("Decision only", discrete, (on) => { discrete = on; paint(); });
   const switches = h("div", { className: "row" },
     checkbox("Held-out points", held, (on) => { held = on; drawPoints(); }),
     decision);
-  return h("section", { className: "output", "aria-label": "Output" },
+  return h("section", { className: "output", "aria-label": app.named("Output") },
     h("h2", {}, "Output"),
     looking,
     h("div", { className: "plot" }, vertical, stage, horizontal),

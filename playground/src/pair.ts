@@ -16,7 +16,6 @@ function share(from: State, to: State): void {
 export function pair(first: App, second: App): () => void {
   const whole = (app: App): string => JSON.stringify(app.configured?.state);
   const known = new Map([first, second].map((app) => [app, whole(app)]));
-  let apart = false;
   let catching = false;
   const pace = (): void => second.setPace(first.pace);
   first.partner = second;
@@ -25,32 +24,28 @@ export function pair(first: App, second: App): () => void {
     const other = app.partner!;
     // A change of one starts both over. Each start is announced: only a new state is a change.
     app.on("configured", ({ state }) => {
-      if (apart || known.get(app) === whole(app)) return;
+      if (known.get(app) === whole(app)) return;
       known.set(app, whole(app));
       if (!other.configured) return;
       if (app === first && JSON.stringify(state.data) !== JSON.stringify(other.state.data)) other.edit((now) => share(state, now));
       else other.reset();
-    });
+    }, second.left);
     // Paused, the one behind catches up.
     app.on("frame", ({ step, running }) => {
       const there = other.frame;
-      if (apart || running || app.running || other.running || !there || there.running || there.ended || step === there.step || !catching) return;
+      if (running || app.running || other.running || !there || there.running || there.ended || step === there.step || !catching) return;
       catching = false;
       const behind = step < there.step ? app : other;
       behind.send({ type: "step", count: Math.abs(step - there.step), unit: "step" });
-    });
+    }, second.left);
   }
   first.on("running", (running) => {
-    if (apart) return;
     pace();
     catching = !running;
     if (second.running !== running) second.run();
-  });
-  first.on("asked", (request) => {
-    if (!apart) second.send(request);
-  });
+  }, second.left);
+  first.on("asked", (request) => second.send(request), second.left);
   return () => {
-    apart = true;
     first.partner = second.partner = null;
     second.close();
   };

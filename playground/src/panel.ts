@@ -80,13 +80,13 @@ export function panel(app: App): HTMLElement {
       h("div", { className: "row" },
         h("h3", {}, `${column === list.length - 1 ? "Output" : `Hidden ${column + 1},`} unit ${j + 1}`),
         button("Close", () => app.select(null))),
-      h("div", { className: "unit-panel" }, h("div", {}, canvas, range), h("div", { className: "grow" }, equation, h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Parameters of the unit" }, table))),
+      h("div", { className: "unit-panel" }, h("div", {}, canvas, range), h("div", { className: "grow" }, equation, h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": app.named("Parameters of the unit") }, table))),
     );
     refresh = () => {
       const { frame } = app;
       if (!frame) return;
       const grid = unitGrid(app, block.last, j);
-      canvas.hidden = !grid;
+      canvas.hidden = range.hidden = !grid;
       if (grid) {
         const limit = limitOf(grid);
         (app.box!.shape[0] === 1 ? paintCurve : paintGrid)(canvas, grid, limit);
@@ -140,5 +140,5 @@ export function panel(app: App): HTMLElement {
   app.on("reverted", open);
   app.on("configured", open);
   app.on("frame", () => refresh());
-  return h("section", { className: "panel", "aria-label": "Chosen unit or layer" }, body);
+  return h("section", { className: "panel", "aria-label": app.named("Chosen unit or layer") }, body);
 }

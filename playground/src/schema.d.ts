@@ -56,10 +56,7 @@ type: "ack"
 frame: number
 } | {
 type: "look"
-/**
- * @maxItems 2
- */
-columns: []|[number]|[number, number]
+columns: ([]|[number]|[number, number] | null)
 slice: (number[] | null)
 })
 export type FromServer = ({

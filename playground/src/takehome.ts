@@ -26,7 +26,7 @@ export function takeHomeTab(app: App): HTMLElement {
     said.textContent = `Saved ${reply.name}.`;
   });
   const copy = async (): Promise<void> => {
-    const link = `${location.origin}${location.pathname}${location.hash}`;
+    const link = app.link();
     try {
       await navigator.clipboard.writeText(link);
       said.textContent = "The link is copied. It holds the data, the network and the settings. Open it with chainrule playground LINK, in quotation marks.";

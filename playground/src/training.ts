@@ -51,7 +51,7 @@ export function training(app: App): HTMLElement {
   const rebuild = (): void => keepFocus(row, build);
   app.on("configured", rebuild);
   app.on("reverted", rebuild);
-  const open = !matchMedia("(max-width: 820px)").matches;
-  return h("section", { className: "training", "aria-label": "Training settings" },
-    h("details", { open }, h("summary", {}, "Training settings"), row));
+  const details = h("details", {}, h("summary", {}, "Training settings"), row);
+  app.on("catalog", () => { details.open = app.root.clientWidth > 820; });
+  return h("section", { className: "training", "aria-label": app.named("Training settings") }, details);
 }

@@ -1,4 +1,4 @@
-// The two ends that a page can talk to: a socket now; a notebook widget or Pyodide has the same four calls.
+// What a page can talk to: a socket here; the kernel of a notebook in widget.ts.
 import { readBinary, type Binary } from "./frames";
 import type { Request, Reply } from "./protocol";
 

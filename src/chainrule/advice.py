@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.backend import host
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, GaussianNoise, Layer, Sigmoid, Softmax
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
@@ -123,7 +124,7 @@ def after_training(
 def _says_the_same(logits: Callable[[Any], Array], X: Any, t: Array) -> bool:
     """Return whether the predictions for a few rows are all equal although the rows and their targets are not."""
     few = slice(None, None, max(1, X.shape[0] // FEW))
-    X, t = X[few], t[few]
+    X, t = host(X[few]), t[few]
     if X.shape[0] < LEAST or not np.ptp(t, axis=0).any():
         return False
     with np.errstate(all="ignore"):
@@ -175,7 +176,7 @@ def warn_unscaled(X: Any, remedy: str, names: Any = None, largest: float = LARGE
 
 def sample(X: Any) -> Any:
     """Return at most 1,000 rows of an array or a sparse matrix, evenly spread."""
-    return X[:: max(1, -(-X.shape[0] // SAMPLE))]
+    return host(X[:: max(1, -(-X.shape[0] // SAMPLE))])
 
 
 def _warn_equal(layers: Sequence[Layer]) -> None:
@@ -186,11 +187,7 @@ def _warn_equal(layers: Sequence[Layer]) -> None:
     for (i, layer), (j, behind) in pairwise(dense):
         between = layers[i + 1 : j]
         elementwise = all(part.input_shape == part.output_shape and not part.parameters() for part in between)
-        alike = (
-            _equal(layer.W.T)
-            and _equal(behind.W)
-            and (layer.biases is None or _equal(np.asarray(layer.b).reshape(-1, 1)))
-        )
+        alike = _equal(layer.W.T) and _equal(behind.W) and (layer.b is None or _equal(layer.b.reshape(-1, 1)))
         if layer.units > 1 and elementwise and alike:
             warnings.warn(
                 f"layer {i}, {layer!r}: all {layer.units} units have the same weights, so they get the same gradients "

@@ -137,12 +137,16 @@ class TableEncoding:
         """Return the inputs for rows of a table, as float32."""
         return self.encode(self.scaled(X))
 
-    def scaled(self, X: Any) -> Float[Array, "rows values"]:
-        """Return z, cut at ±100 but without the smooth clip, as float64."""
+    def columns(self, X: Any) -> Sequence[Array]:
+        """Return the columns of a table, as arrays of numbers or of objects."""
         columns = columns_of(X)
         if len(columns) != len(self.levels):
             raise ValueError(f"X: expected {len(self.levels)} columns, got {len(columns)}.")
-        return self._scaled(self._with_missing(self._values(columns)))
+        return columns
+
+    def scaled(self, X: Any) -> Float[Array, "rows values"]:
+        """Return z, cut at ±100 but without the smooth clip, as float64."""
+        return self._scaled(self._with_missing(self._values(self.columns(X))))
 
     def encode(self, z: Float[Array, "rows values"]) -> Float[Array, "rows inputs"]:
         """Return the inputs for scaled values."""

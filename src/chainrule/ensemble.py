@@ -17,7 +17,8 @@ from chainrule.network import Network
 
 __all__ = ["Ensemble", "Unit"]
 
-ROWS = 2**16  # encoded at a time
+ROWS = 2**16  # predicted at a time,
+CACHED = 2**13  # and encoded: their columns stay in the cache
 
 
 @final
@@ -107,22 +108,27 @@ class Ensemble:
 
     def predict(self, X: Any) -> Float[Array, "rows outputs"]:
         """Return the predictions for rows of a table, as float64."""
-        return self.predict_scaled(self.encoding.scaled(X))
-
-    def predict_scaled(self, z: Float[Array, "rows values"]) -> Float[Array, "rows outputs"]:
-        """Return the predictions for scaled values."""
-        link = self.networks[0].loss.inverse_link
-        p = np.zeros((len(z), self.networks[0].output_shape[0]))
-        for at in range(0, len(z), ROWS):
-            block = z[at : at + ROWS]
-            inputs = self.encoding.encode(block)
-            outputs = [link(network.logits(inputs).astype(np.float64)) for network in self.networks]
-            mean = np.mean(outputs, axis=0)
-            if self.linear is not None:
-                W, b, share = self.linear
-                mean = (1 - share) * mean + share * link(block @ W + b)
-            p[at : at + ROWS] = mean
+        columns = self.encoding.columns(X)
+        rows = len(columns[0]) if len(columns) else 0
+        p = np.empty((rows, self.networks[0].output_shape[0]))
+        for at in range(0, rows, ROWS):
+            p[at : at + ROWS] = self._mean([column[at : at + ROWS] for column in columns])
         return p if self.unit is None else self.unit(p)
+
+    def _mean(self, columns: Sequence[Array]) -> Array:
+        """Return the weighted mean of the networks and the linear model for a block of rows."""
+        rows, link, outputs = len(columns[0]), self.networks[0].loss.inverse_link, self.networks[0].output_shape[0]
+        inputs, linear = np.empty((rows, self.encoding.inputs), np.float32), np.empty((rows, outputs))
+        for at in range(0, rows, CACHED):
+            here = slice(at, at + CACHED)
+            z = self.encoding.scaled([column[here] for column in columns])
+            inputs[here] = self.encoding.encode(z)
+            if self.linear is not None:
+                linear[here] = link(z @ self.linear[0] + self.linear[1])
+        # columns that are contiguous: operations along a row of few values are slow
+        found = [link(network.logits(inputs).astype(np.float64, order="F")) for network in self.networks]
+        mean = np.mean(found, axis=0)
+        return mean if self.linear is None else (1 - self.linear[2]) * mean + self.linear[2] * linear
 
     def chosen(self, p: Float[Array, "rows outputs"]) -> Array:
         """Return the index of the class for each row of probabilities; for several labels, a row of 0 and 1."""

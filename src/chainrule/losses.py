@@ -20,9 +20,11 @@ import numpy as np
 
 from chainrule import metrics
 from chainrule._internal import special as _special
+from chainrule._internal.backend import empty, like, number
 from chainrule._internal.checks import check_count, check_finite, check_numbers, check_real, check_weights
 from chainrule._internal.config import FrozenConfig
-from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num
+from chainrule._internal.rows import row_dots
+from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num, Number
 from chainrule.memo import Memo
 
 __all__ = [
@@ -42,15 +44,15 @@ Logits = Float[Array, "batch outputs"]
 Targets = Num[Array, "batch *outputs"]
 
 
-def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"] | None, memo: Memo) -> float:
+def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"] | None, memo: Memo) -> Number:
     """Return L, the (weighted) mean of the samples' losses, and scale dy in place from ∂ℓᵢ/∂yᵢ to dL/dyᵢ."""
     if weight is None:
         dy *= 1 / len(values)
-        return float(np.dot(values, _special.ones(len(values), values.dtype)) / len(values))  # L = mean ℓ
+        return number(np.dot(values, _special.ones(len(values), values)) / len(values))  # L = mean ℓ
     total = np.add.reduce(weight)
-    scale = np.divide(weight, total or 1, out=memo.scale)  # if all weights are 0, the gradient is 0
+    scale = np.divide(weight, total + (total == 0), out=memo.scale)  # if all weights are 0, the gradient is 0
     dy *= scale[:, np.newaxis]
-    return float(np.vdot(scale, values))  # L = Σ w ℓ / Σ w
+    return number(np.vdot(scale, values))  # L = Σ w ℓ / Σ w
 
 
 def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") -> Float[Array, "batch classes"]:
@@ -249,7 +251,7 @@ class SquaredError(Loss):
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.error = np.subtract(y, t, out=memo.error)
-        values = np.einsum("ij,ij->i", memo.error, memo.error, out=memo.values)
+        values = row_dots(memo.error, memo.error, out=memo.values)
         values *= 0.5
         return values
 
@@ -330,7 +332,7 @@ class Huber(Loss):
         e = np.subtract(y, t, out=memo.error)
         memo.g = g = np.clip(e, -self.delta, self.delta, out=memo.g)
         e -= np.multiply(g, 0.5, out=memo.half)
-        return np.einsum("ij,ij->i", g, e, out=memo.values)  # Σ g (e − g / 2)
+        return row_dots(g, e, out=memo.values)  # Σ g (e − g / 2)
 
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return memo.g
@@ -377,7 +379,7 @@ class Quantile(Loss):
         size *= 0.5 - self.quantile
         slope *= 0.5
         slope += size  # ½ sign + (½ − q) |sign|: 1 − q where y > t, −q where y < t
-        return np.einsum("ij,ij->i", slope, error, out=memo.values)
+        return row_dots(slope, error, out=memo.values)
 
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return memo.slope
@@ -568,18 +570,19 @@ class SoftmaxCrossEntropy(Loss):
         return array if (total == 1).all() else array / total  # the gradient p − t assumes a sum of 1
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
-        memo.row = np.maximum.reduce(y, axis=1, keepdims=True, out=memo.row)
-        memo.p = p = np.subtract(y, memo.row, out=memo.p, order="C")  # the logits, shifted by a constant per row
+        memo.row = np.max(y, axis=1, keepdims=True, out=memo.row)
+        p = empty(y.shape, y) if memo.p is None else memo.p  # in the order of rows, unlike y perhaps
+        memo.p = p = np.subtract(y, memo.row, out=p)  # the logits, shifted by a constant per row
         smoothing, (rows, classes) = self.label_smoothing, p.shape
         if t.ndim == 1:
-            memo.at = _special.row_starts(rows, classes) + t  # positions of the labels in p
+            memo.at = like(_special.row_starts(rows, classes), t) + t  # positions of the labels in p
             values = p.reshape(-1).take(memo.at)  # Σ t y
         else:
-            values = np.einsum("ij,ij->i", t, p, out=memo.values)
+            values = row_dots(t, p, out=memo.values)
         if smoothing:
             values = (1 - smoothing) * values + smoothing * p.mean(axis=1)
         np.exp(p, out=p)
-        np.dot(p, _special.ones(classes, p.dtype)[:, np.newaxis], out=memo.row)  # Σ e^y
+        np.dot(p, _special.ones(classes, p)[:, np.newaxis], out=memo.row)  # Σ e^y
         p /= memo.row
         log_sum = np.log(memo.row, out=memo.row)
         return np.subtract(log_sum[:, 0], values, out=memo.values)
@@ -595,7 +598,7 @@ class SoftmaxCrossEntropy(Loss):
         return dy
 
     def inverse_link(self, y: Logits) -> Logits:
-        p = y - np.maximum.reduce(y, axis=1, keepdims=True)
+        p = y - np.max(y, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p

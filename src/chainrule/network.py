@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import losses
+from chainrule._internal.backend import CPU, check_device, device_of, host, like, on_device, to, using
 from chainrule._internal.checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._internal.memory import owned
 from chainrule._internal.names import named
 from chainrule._internal.showing import Shown
 from chainrule._internal.taken import Taken
 from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads
-from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
+from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, Number, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
 from chainrule.layers import Conv2D, Embedding, Identity, Layer
 from chainrule.layers.base import SHIPPED, as_layers, initialized
@@ -40,6 +41,7 @@ ELSEWHERE = {
 }  # fmt: skip
 """Methods of networks in other libraries, and what to type here."""
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): small enough for the cache
+GPU_CHUNKS = 16  # this many of them at once on a GPU, which needs more rows to be busy
 MANY = 100_000_000  # operations, some milliseconds of NumPy, from which on predict() asks for machine code
 
 
@@ -156,7 +158,7 @@ class Network(Shown):
         starts = [p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)]
         for entry, array in self.arrays():
             if but is None or not isinstance(self.layers[entry.layer], but):
-                array[...] = starts[entry.layer][entry.name].draw(rng)
+                array[...] = self.near(starts[entry.layer][entry.name].draw(rng))
 
     def _infer_shapes(self) -> None:
         shape = self.input_shape
@@ -209,13 +211,13 @@ class Network(Shown):
 
     @theta.setter
     def theta(self, values: ArrayLike) -> None:
-        values = np.asarray(values)
-        if values.shape != self._theta.shape:
+        given: Any = values if on_device(values) else np.asarray(values)
+        if given.shape != self._theta.shape:
             raise ValueError(
-                f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}."
+                f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {given.shape}."
             )
-        if values is not self._theta:
-            self._theta[:] = values
+        if given is not self._theta:
+            self._theta[:] = self.near(given)
 
     @property
     def weights(self) -> list[Array]:
@@ -226,7 +228,8 @@ class Network(Shown):
         self, batch: int, *, training: bool = True, seed: int | np.random.SeedSequence | None = None
     ) -> Workspace:
         """Preallocate memory for steps of at most ``batch`` rows; ``seed`` seeds dropout."""
-        return Workspace(self.layers, self.loss, self.layout, batch, self.dtype, training=training, seed=seed)
+        with using(self.device):
+            return Workspace(self.layers, self.loss, self.layout, batch, self.theta, training=training, seed=seed)
 
     def forward(
         self, x: Float[Array, "batch *inputs"] | SparseRows, workspace: Workspace | None = None
@@ -249,11 +252,7 @@ class Network(Shown):
         """
         for i in range(len(self.layers) - 1, workspace.first - 1, -1):
             dy = self.layers[i].backward(dy, workspace.memos[i])  # type: ignore[assignment]  # None at the first
-        for memo, name, view in workspace.gradients:
-            if getattr(memo, name) is not view:  # the layer made a new array instead of filling the view
-                view[...] = getattr(memo, name)
-                setattr(memo, name, view)
-        return workspace.grad
+        return workspace.collect()
 
     def update_statistics(self, workspace: Workspace, momentum: float | None = None) -> None:
         """Update the running statistics with the batch that ran last in a workspace for training.
@@ -270,7 +269,7 @@ class Network(Shown):
         t: ArrayLike,
         workspace: Workspace | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> tuple[float, Float[Array, "size"]]:
+    ) -> tuple[Number, Float[Array, "size"]]:
         """Return L on a batch and dL/dtheta, from one forward and one backward pass.
 
         Parameters
@@ -306,17 +305,19 @@ class Network(Shown):
     def check(
         self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Any, Array, Array | None]:
-        """Validate x, t and weights, and return them in the form that ``loss_and_grad`` expects with a workspace."""
+        """Validate x, t and weights; return them as ``loss_and_grad`` expects them with a workspace, on this device."""
         x = self.check_rows(x).astype(self.dtype, copy=False)
-        t = self.loss.targets(t, self.output_shape[0], self.dtype)
-        weight = None if sample_weight is None else check_weights(sample_weight, self.dtype)
+        t = self.loss.targets(host(t), self.output_shape[0], self.dtype)
+        weight = None if sample_weight is None else check_weights(host(sample_weight), self.dtype)
         check_lengths(x, t=t, sample_weight=weight)
-        return x, t, weight
+        return self.near(x), self.near(t), None if weight is None else self.near(weight)
 
     def check_rows(self, X: MatrixLike, name: str = "X") -> Any:
         """Validate X and return it as an array of the network's input shape; its dtype is not changed."""
         X = check_rows(X, self.input_shape, self.dtype, name)
         if is_sparse(X):
+            if self.device != CPU:
+                raise TypeError(f"{name}: got sparse rows, but the network is on {self.device}: give {name}.toarray().")
             takers = [(i, layer) for i, layer in enumerate(self.layers) if layer.sparse != "handed on"]
             i, first = takers[0] if takers else (0, self.layers[0])
             if first.sparse == "refused" and type(first) in SHIPPED.values():  # a custom layer may accept them
@@ -325,6 +326,10 @@ class Network(Shown):
                     "or put a Dense layer in front."
                 )
         return X
+
+    def near(self, x: Any) -> Any:
+        """Return x on the network's device; x itself if it is there, or if it is sparse."""
+        return x if is_sparse(x) else to(x, self.device)
 
     def check_categories(self, X: Any, name: str = "X") -> None:
         """Raise an error for invalid categories in any row of X, if an Embedding reads X directly.
@@ -345,6 +350,8 @@ class Network(Shown):
             X = self.check_rows(X)
         elif len(X) <= chunk:
             X = X[:]
+        if self.device != CPU:
+            return self._far_logits(X, chunk * GPU_CHUNKS)
         rows = X.shape[0]
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
@@ -372,6 +379,14 @@ class Network(Shown):
             x = X[start : start + chunk].astype(self.dtype, copy=False)
             y[start : start + chunk] = self._forward(x, memos) if x.shape[0] == chunk else self.forward(x)
         return y
+
+    def _far_logits(self, X: Any, chunk: int) -> Array:
+        """Return y where X is, computed on the network's device."""
+        self.check_categories(X)
+        with using(self.device):
+            chunks = (X[start : start + chunk] for start in range(0, X.shape[0], chunk))
+            y = [self.forward(self.near(x).astype(self.dtype, copy=False)) for x in chunks]
+            return self._own(X, like(np.concatenate(y), X))
 
     def _compiled(self, X: Any) -> Array | None:
         """Return y computed by the engine, or None."""
@@ -404,6 +419,43 @@ class Network(Shown):
     def _operations(self) -> int:
         """About how many numbers are read or multiplied for one row."""
         return self.layout.size + sum(layer.operations() for layer in self.layers)
+
+    @property
+    def in_memory(self) -> Network:
+        """The network itself, or a copy in main memory if it is on a GPU."""
+        return self if self.device == CPU else self.to(CPU)
+
+    @property
+    def device(self) -> str:
+        """Where the parameters are: ``"cpu"``, or a GPU such as ``"cuda:0"``."""
+        return device_of(self._values)
+
+    def to(self, device: str) -> Network:
+        """Return a copy with the parameters on another device.
+
+        Parameters
+        ----------
+        device : str
+            ``"cpu"``, or ``"cuda"`` for the first NVIDIA GPU, ``"cuda:1"`` for the second, which needs CuPy, the extra
+            ``cuda``. ``predict`` takes rows from either memory, and returns its result there.
+
+        Raises
+        ------
+        ValueError
+            If this machine has no such GPU.
+        ImportError
+            If CuPy is not installed.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> network = cr.Network(2, [cr.layers.Dense(1)], "squared_error")
+        >>> network.to("cpu").device
+        'cpu'
+        """
+        other = copy.copy(self)
+        other._bind(to(other.values, check_device("Network.to", device)))  # noqa: SLF001
+        return other
 
     def astype(self, dtype: Any) -> Network:
         """Return a copy with parameters of another dtype."""

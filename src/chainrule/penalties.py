@@ -9,9 +9,10 @@ from typing import Any, final
 
 import numpy as np
 
+from chainrule._internal.backend import empty, number
 from chainrule._internal.checks import check_real
 from chainrule._internal.config import FrozenConfig
-from chainrule._internal.typing import Array, Float
+from chainrule._internal.typing import Array, Float, Number
 from chainrule.parameters import Entry, Layout
 
 __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
@@ -32,7 +33,7 @@ class Penalty(FrozenConfig, ABC):
     per_row: bool = False
 
     @abstractmethod
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
         """Return the term of L for the parameter array ``w``; ``scratch`` is a buffer of its shape, or None."""
 
     @abstractmethod
@@ -89,8 +90,8 @@ class L2(Penalty):
     def __post_init__(self) -> None:
         check_real("L2", "strength", self.strength, 0)
 
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
-        return 0.5 * self.strength * float(np.vdot(w, w))
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
+        return 0.5 * self.strength * number(np.vdot(w, w))
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
         dw += np.multiply(w, self.strength, out=scratch)  # d(½ λ w²)/dw = λ w
@@ -121,8 +122,8 @@ class L1(Penalty):
     def __post_init__(self) -> None:
         check_real("L1", "strength", self.strength, 0)
 
-    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
-        return self.strength * float(np.abs(w, out=scratch).sum())
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> Number:
+        return self.strength * number(np.abs(w, out=scratch).sum())
 
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
         np.sign(w, out=scratch)  # d|w|/dw = sign(w)
@@ -191,7 +192,7 @@ class BoundPenalties:
         self._constraints: list[tuple[Constraint, Array]] = []
         given = check_penalties(penalties)
         largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
-        scratch = np.empty(largest if any(isinstance(p, Penalty) for p in given) else 0, theta.dtype)
+        scratch = empty((largest if any(isinstance(p, Penalty) for p in given) else 0,), theta)
         for penalty in given:
             for entry in self.entries(penalty, layout, layers):
                 w = layout.view(theta, entry)
@@ -214,7 +215,7 @@ class BoundPenalties:
     def __bool__(self) -> bool:
         return bool(self._terms)
 
-    def value(self, rows: float = 1.0) -> float:
+    def value(self, rows: float = 1.0) -> Number:
         """Return the sum of all penalties for a batch with this number of rows (or sum of weights)."""
         return sum(p.value(w, scratch) / (rows if p.per_row else 1) for p, w, _, scratch in self._terms)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
+from chainrule._internal.backend import device_of
 from chainrule._internal.checks import check_count
+from chainrule._internal.philox import generator
 from chainrule._internal.typing import Array
 from chainrule.layers.base import Layer
 from chainrule.losses import Loss
@@ -31,7 +32,7 @@ class Workspace:
     grad : (parameters,) array
         dL/dtheta, in the layout of ``network.theta``.
     rng : numpy.random.Generator
-        The random generator used by dropout.
+        The random generator used by dropout; on a GPU, one with the same methods.
 
     Examples
     --------
@@ -48,7 +49,7 @@ class Workspace:
         loss: Loss,
         layout: Layout,
         batch: int,
-        dtype: np.dtype[Any],
+        theta: Array,
         *,
         training: bool = True,
         seed: int | np.random.SeedSequence | None = None,
@@ -56,12 +57,12 @@ class Workspace:
         batch = check_count("Workspace", "batch", batch)
         self.rows = batch
         self.capacity = batch
-        self.rng = np.random.default_rng(seed)
-        self.grad = np.zeros(layout.size, dtype)
+        self.rng = generator(seed, device_of(theta))
+        self.grad = np.zeros_like(theta)
         self.memos = [Memo(training=training, rng=self.rng) for _ in layers]
         self.loss_memo = Memo(training=training)
         self._planned: list[tuple[Memo, str, Array]] = []
-        self.first = self._plan_layers(layers, self.memos, dtype, dx_wanted=False)
+        self.first = self._plan_layers(layers, self.memos, dx_wanted=False)
         self.gradients = []
         for entry in layout.entries:
             memo, name = locate(self.memos[entry.layer], entry.name)
@@ -69,11 +70,9 @@ class Workspace:
             setattr(memo, "d" + name, view)
             self.gradients.append((memo, "d" + name, view))
         outputs = layers[-1].output_shape[-1]
-        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": ()}, dtype)
+        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": ()})
 
-    def _plan_layers(
-        self, layers: Sequence[Layer], memos: Sequence[Memo], dtype: np.dtype[Any], *, dx_wanted: bool
-    ) -> int:
+    def _plan_layers(self, layers: Sequence[Layer], memos: Sequence[Memo], *, dx_wanted: bool) -> int:
         """Prepare the memos of layers, including nested ones; return the first layer that has parameters."""
         first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
         for i, (layer, memo) in enumerate(zip(layers, memos, strict=True)):
@@ -81,17 +80,25 @@ class Workspace:
             shapes = {"y": layer.output_shape, **layer.buffers()}
             if memo.dx_wanted:
                 shapes["dx"] = layer.input_shape
-            self._plan(memo, shapes, dtype)
+            self._plan(memo, shapes)
             if layer.inner:
                 memo.inner = [Memo(training=memo.training, rng=self.rng) for _ in layer.inner]
-                self._plan_layers(layer.inner, memo.inner, dtype, dx_wanted=memo.dx_wanted)
+                self._plan_layers(layer.inner, memo.inner, dx_wanted=memo.dx_wanted)
         return first
 
-    def _plan(self, memo: Memo, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
+    def _plan(self, memo: Memo, shapes: dict[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
-            buffer = np.zeros((self.capacity, *shape), dtype)
+            buffer = np.zeros((self.capacity, *shape), self.grad.dtype, like=self.grad)
             setattr(memo, name, buffer)
             self._planned.append((memo, name, buffer))
+
+    def collect(self) -> Array:
+        """Return ``grad``, with the gradients of layers that made new arrays instead of filling its views."""
+        for memo, name, view in self.gradients:
+            if getattr(memo, name) is not view:
+                view[...] = getattr(memo, name)
+                setattr(memo, name, view)
+        return self.grad
 
     def resize(self, rows: int) -> None:
         """Make every memo use the first ``rows`` rows of its buffers."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.backend import host, on_device
 from chainrule._internal.typing import Array, is_sparse
 
 
@@ -78,7 +79,7 @@ def check_split_seed(owner: str, seed: Any, name: str = "seed") -> int:
 def check_numbers(name: str, values: Any) -> Array:
     """Return ``values`` as an array of real numbers or booleans, without changing its dtype."""
     try:
-        array = np.asarray(values)
+        array = values if on_device(values) else np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name}: expected a rectangular array of numbers, got rows of different lengths.") from error
     if array.dtype.kind not in "fiub":
@@ -103,7 +104,7 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
         fits = array.dtype.itemsize <= dtype.itemsize or (array.max() <= largest and array.min() >= -largest)
         if fits and math.isfinite(array.sum()):
             return
-    for row, values in enumerate(array):
+    for row, values in enumerate(host(array)):
         bad = np.flatnonzero(~(np.abs(values) <= largest))
         if bad.size:
             value = np.ravel(values)[bad[0]]

@@ -8,11 +8,22 @@ from chainrule._internal.typing import Array
 
 
 def owned(array: Array) -> Array:
-    """Return the array itself, or a copy if it is read-only or not contiguous.
+    """Return the array itself, or a copy if it is read-only or not contiguous; arrays of a GPU are neither.
 
     For unpickled arrays: joblib maps large arrays into its workers as read-only memory.
 
     >>> owned(np.frombuffer(b"12345678", np.uint8)).flags.writeable
     True
     """
+    if not isinstance(array, np.ndarray):
+        return array
     return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
+
+
+def writeable(array: Array) -> bool:
+    """Return whether the array can be written to: it is aligned and not read-only. Arrays on a GPU always are.
+
+    >>> writeable(np.frombuffer(b"12345678", np.uint8))
+    False
+    """
+    return not isinstance(array, np.ndarray) or (array.flags.writeable and array.flags.aligned)

@@ -36,11 +36,23 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
     x = x.reshape(-1, columns)
     sums, rest = divmod(len(x), SUMMED)
     if sums < 32:  # a single dot product is slightly faster and equally accurate
-        return np.dot(ones(len(x), x.dtype), x, out=out)
-    some = np.dot(ones(SUMMED, x.dtype), x[: len(x) - rest].reshape(SUMMED, sums * columns))
+        return np.dot(ones(len(x), x), x, out=out)
+    some = np.dot(ones(SUMMED, x), x[: len(x) - rest].reshape(SUMMED, sums * columns))
     total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
-    total += np.dot(ones(rest, x.dtype), x[len(x) - rest :])
+    total += np.dot(ones(rest, x), x[len(x) - rest :])
     if out is None:
         return total.astype(x.dtype)
     out[...] = total
+    return out
+
+
+def row_dots(x: Array, y: Array, out: Array | None = None) -> Array:
+    """Return the dot product of each row of x with that of y.
+
+    >>> row_dots(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))
+    array([11.])
+    """
+    if out is None or isinstance(out, np.ndarray):
+        return np.einsum("ij,ij->i", x, y, out=out)
+    out[...] = np.einsum("ij,ij->i", x, y)  # CuPy's has no out
     return out

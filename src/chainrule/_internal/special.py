@@ -60,13 +60,19 @@ def log_max(x: Array) -> float:
     return 87.0 if x.dtype.itemsize <= 4 else 708.0
 
 
-@lru_cache(maxsize=32)
-def ones(rows: int, dtype: np.dtype[Any]) -> Array:
-    """Return a shared vector of ones. A product with it is a sum, but faster than ``sum``.
+def ones(rows: int, like: Array) -> Array:
+    """Return a vector of ones for products with an array: a product with it is a sum, but faster than ``sum``.
 
-    >>> ones(2, np.dtype("float32")) @ np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    >>> ones(2, x) @ x
     array([4., 6.])
     """
+    return _ones(rows, like.dtype) if isinstance(like, np.ndarray) else np.ones_like(like, shape=rows)
+
+
+@lru_cache(maxsize=32)
+def _ones(rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return a vector that all calls share."""
     vector = np.ones(rows, dtype)
     vector.flags.writeable = False
     return vector

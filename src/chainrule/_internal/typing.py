@@ -22,25 +22,37 @@ class SparseRows(Protocol):
     def tocsr(self) -> Any: ...
 
 
+@runtime_checkable
+class DeviceArray(Protocol):
+    """An array in the memory of a GPU, such as CuPy's."""
+
+    shape: Any
+    dtype: Any
+    __cuda_array_interface__: Any
+
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
     from numpy.typing import ArrayLike, NDArray
 
     Array = NDArray[Any]
+    Number = float  # or, on a GPU, an array of no dimensions
     MatrixLike = Any  # ArrayLike or a matrix of scipy.sparse, which has no types
 elif "jaxtyping" in sys.modules:
     from jaxtyping import Float, Int, Num, Shaped
     from numpy.typing import ArrayLike
 
-    Array = ndarray
-    MatrixLike = ArrayLike | SparseRows
+    Array = ndarray | DeviceArray
+    Number = float | DeviceArray
+    ArrayLike = ArrayLike | DeviceArray
+    MatrixLike = ArrayLike | DeviceArray | SparseRows
 else:
 
     class _Unchecked:
         def __class_getitem__(cls, item: Any) -> Any:
             return item[0]
 
-    Array = ArrayLike = MatrixLike = Any
+    Array = ArrayLike = MatrixLike = Number = Any
     Float = Int = Num = Shaped = _Unchecked
 
 
@@ -49,4 +61,4 @@ def is_sparse(x: Any) -> bool:
     return not isinstance(x, ndarray) and hasattr(x, "tocsr")
 
 
-__all__ = ["Array", "ArrayLike", "Float", "Int", "MatrixLike", "Num", "Shaped", "SparseRows", "is_sparse"]
+__all__ = ["Array", "ArrayLike", "Float", "Int", "MatrixLike", "Num", "Number", "Shaped", "SparseRows", "is_sparse"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -38,10 +36,10 @@ def playground(
     """
     for package in ("starlette", "uvicorn", "websockets"):
         require(package, "playground")
+    from chainrule.playground.lessons import opened  # noqa: PLC0415  (start-up time)
     from chainrule.playground.server import listen, run  # noqa: PLC0415  (an extra)
-    from chainrule.playground.state import BEGIN  # noqa: PLC0415  (start-up time)
 
-    state = BEGIN if begin is None else _state(begin)
+    state = opened(begin)
 
     def started(message: str) -> None:
         tell(message)
@@ -50,29 +48,3 @@ def playground(
             json_output.finish()
 
     run(listen(port), state, browser=not no_browser, tell=started)
-
-
-def _state(begin: str) -> Any:
-    """Return the state of a lesson or a link, or that which a file holds: rows, or a whole state."""
-    from chainrule.playground.lessons import LESSONS, from_link  # noqa: PLC0415  (start-up time)
-    from chainrule.playground.state import begin_with, read  # noqa: PLC0415  (start-up time)
-
-    if begin in LESSONS:
-        return LESSONS[begin].state
-    if "#" in begin:
-        return read(from_link(begin)).json
-    file = Path(begin)
-    kind = file.suffix.lower()
-    if kind not in (".csv", ".tsv", ".txt", ".json"):
-        raise ValueError(
-            f"{file}: expected a .csv or .json file, a link with a #, or a lesson ({', '.join(LESSONS)}), "
-            f"got {kind or 'no ending'}."
-        )
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: expected UTF-8 text, got other bytes: {error.reason}.") from None
-    try:
-        return read(json.loads(text)).json if kind == ".json" else begin_with(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: {error}") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.backend import host
 from chainrule._internal.typing import Array
 from chainrule.estimators._record import FitRecord, SolverState
 from chainrule.files.states import check_state, check_stream, form
@@ -132,7 +133,7 @@ class Contract(Callback):
         improved = not score < record.best_validation_score_ + e.tol
         if score > record.best_validation_score_:
             record.best_validation_score_ = score
-            self.solver.best_theta = run.network.values.copy()
+            self.solver.best_theta = host(run.network.values).copy()
         return improved
 
     def _give_up(self, run: Run, message: str) -> None:

@@ -24,6 +24,7 @@ from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
+from chainrule.training import engine
 from chainrule.training.history import History
 from chainrule.training.loop import DivergenceError, train
 
@@ -158,7 +159,10 @@ class Members:
             )
         self.engine = history.engine
         held_out = self.X[member.held_out]
-        return history["loss"][-1], network.logits(held_out) if len(held_out) else np.zeros((0, *network.output_shape))
+        if not len(held_out):
+            return history["loss"][-1], np.zeros((0, *network.output_shape))
+        logits = engine.logits(network, held_out, threads=1)  # also of few rows: the machine code is loaded
+        return history["loss"][-1], network.logits(held_out) if logits is None else logits
 
     def _deliver(self, member: Member, loss: float, logits: Array) -> None:
         """Keep the results of an epoch, score it if this member was the last, and forget what is no longer needed."""

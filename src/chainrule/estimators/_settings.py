@@ -76,6 +76,7 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "callbacks": e.callbacks,
         "progress": e.progress,
         "resume": e.resume is not None,
+        "device": e.device not in (None, "cpu"),
         "X_val": held_out is not None,
         "random layers": e.layers is not None and _draw(as_layers("layers", e.layers)),
     }

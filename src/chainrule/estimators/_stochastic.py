@@ -87,6 +87,8 @@ def fit_stochastic(
                     *(e.callbacks or []),
                 ],
                 reduce=e._reduce,
+                device=e.device,
+                precision=e.precision,
                 resume=e.resume,
                 seed=int(random_state.randint(2**31 - 1)) + record.t_ if random else 0,  # a new one per partial_fit
             )

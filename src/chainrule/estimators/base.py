@@ -93,6 +93,8 @@ class BaseMLP(BaseEstimator, ABC):
         "layer_norm": ["boolean"],
         "layers": [list, tuple, None],
         "input_shape": [list, tuple, Interval(Integral, 1, None, closed="left"), None],
+        "device": [str, None],
+        "precision": [StrOptions({"float32", "tf32"})],
     }
 
     _reduce: Reduce | None = None  # while a table is fitted in several processes

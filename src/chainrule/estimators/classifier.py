@@ -38,6 +38,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     input_shape : tuple of int, optional
         The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
         array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
+    device : str, optional
+        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. ``network_`` is in main memory
+        afterwards, so predictions and files do not need the GPU.
+    precision : {"float32", "tf32"}
+        How the GPU multiplies, as for :func:`chainrule.train`.
     threshold : float or sequence of float, optional
         The probability above which ``predict`` chooses the second of two classes, or a label; 1/2 by default. For more
         classes, a number for each: the one with the largest probability / threshold is chosen. If missing a case costs
@@ -117,6 +122,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         layer_norm: Any = False,
         layers: Any = None,
         input_shape: Any = None,
+        device: Any = None,
+        precision: Any = "float32",
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
         threshold: Any = None,
@@ -157,6 +164,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.layer_norm = layer_norm
         self.layers = layers
         self.input_shape = input_shape
+        self.device = device
+        self.precision = precision
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
         self.threshold = threshold

@@ -52,6 +52,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     input_shape : tuple of int, optional
         The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
         array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
+    device : str, optional
+        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. ``network_`` is in main memory
+        afterwards, so predictions and files do not need the GPU.
+    precision : {"float32", "tf32"}
+        How the GPU multiplies, as for :func:`chainrule.train`.
 
     Attributes
     ----------
@@ -117,6 +122,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         layer_norm: Any = False,
         layers: Any = None,
         input_shape: Any = None,
+        device: Any = None,
+        precision: Any = "float32",
         quantile: Any = 0.5,
     ) -> None:
         self.loss = loss
@@ -156,6 +163,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.layer_norm = layer_norm
         self.layers = layers
         self.input_shape = input_shape
+        self.device = device
+        self.precision = precision
         self.quantile = quantile
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule._internal.backend import host
 from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array
 from chainrule.files.container import DTYPES, Header, opened, read_array, read_header, write_file
@@ -173,7 +174,7 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 def network_arrays(network: Network) -> dict[str, Array]:
     """Return parameters and statistics by their names in a file; raise an error for NaN and infinities."""
-    arrays = {entry.key: array for entry, array in network.arrays()}
+    arrays = {entry.key: host(array) for entry, array in network.arrays()}
     for key, values in arrays.items():
         if not np.isfinite(values).all():
             raise ValueError(f"save: {key} is not finite: training diverged. Save the network from before it diverged.")

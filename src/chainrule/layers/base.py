@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import numpy as np
-
 from chainrule import initializers
 from chainrule._internal.config import Config
 from chainrule._internal.names import key, named, public_classes
@@ -108,15 +106,14 @@ class Layer(Config, ABC):
         for i, layer in enumerate(self.inner):
             layer.check_batch(f"{name}.{i}", rows)
 
-    def generator(self, memo: Memo) -> np.random.Generator:
+    def generator(self, memo: Memo) -> Any:
         """Return the random generator for a training batch; raise an error if the memo has none."""
         if memo.rng is None:
             name = type(self).__name__
             raise ValueError(
                 f"{name}: training needs a random generator: Memo(training=True, rng=np.random.default_rng(0))."
             )
-        rng: np.random.Generator = memo.rng
-        return rng
+        return memo.rng
 
     @abstractmethod
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from chainrule._internal.backend import empty, host, like
 from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array, Float, Int
 from chainrule.initializers import Fans, Initializer, Normal
@@ -119,7 +120,7 @@ class Embedding(Layer):
 
     def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
         memo.rows = self._rows(x[:, self._chosen], self._chosen, "the batch")
-        y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        y = empty((len(x), *self.output_shape), x) if memo.y is None else memo.y
         others = len(self._others)
         y[:, :others] = x[:, self._others]
         y[:, others:] = self.W[memo.rows].reshape(len(x), -1)  # W[x]
@@ -135,7 +136,7 @@ class Embedding(Layer):
         memo.dW[there] = np.add.reduceat(errors[order], starts, axis=0)  # dW[k] = Σ dy of category k
         if not memo.dx_wanted:
             return None
-        dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
+        dx = empty((len(dy), *self.input_shape), dy) if memo.dx is None else memo.dx
         dx[...] = 0
         dx[:, self._others] = dy[:, :others]
         return dx
@@ -154,12 +155,12 @@ class Embedding(Layer):
         """Return the rows of W for these columns; raise an error for an invalid category."""
         with np.errstate(invalid="ignore"):
             numbers = given.astype(np.int64)
-        wrong = (numbers != given) | (numbers < 0) | (numbers >= self._many)
+        wrong = (numbers != given) | (numbers < 0) | (numbers >= like(self._many, given))
         if wrong.any():
-            row, column = np.argwhere(wrong)[0]
+            row, column = host(np.argwhere(wrong))[0]
             raise ValueError(
                 f"Embedding: expected categories 0 ... {self._many[column] - 1} in column {columns[column]}, got "
-                f"{given[row, column]:g} in row {row} of {name}. "
+                f"{float(given[row, column]):g} in row {row} of {name}. "
                 "Number the categories first, for example with OrdinalEncoder."
             )
-        return numbers + self._first
+        return numbers + like(self._first, numbers)

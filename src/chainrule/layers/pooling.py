@@ -8,6 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
+from chainrule._internal.backend import empty, like
 from chainrule._internal.typing import Array, Float
 from chainrule.layers.base import Layer
 from chainrule.layers.windows import Windows, check_padding, check_pair, find_windows
@@ -80,7 +81,7 @@ class MaxPool2D(Layer):
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
         memo.x = x  # backward locates the maxima again
-        memo.y = y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        memo.y = y = empty((len(x), *self.output_shape), x) if memo.y is None else memo.y
         y[...] = -np.inf
         for _, pixels, windows in self._windows.places():
             np.maximum(y[windows], x[pixels], out=y[windows])  # y = max over the window
@@ -168,18 +169,18 @@ class AveragePool2D(Layer):
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
-        y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        y = empty((len(x), *self.output_shape), x) if memo.y is None else memo.y
         y[...] = 0
         for _, pixels, windows in self._windows.places():
             y[windows] += x[pixels]
-        y *= self.share(x.dtype)  # y = Σ x / m
+        y *= like(self.share(x.dtype), x)  # y = Σ x / m
         return y
 
     def backward(
         self, dy: Float[Array, "batch rows columns channels"], memo: Memo
     ) -> Float[Array, "batch height width channels"]:
-        dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
-        share = np.multiply(dy, self.share(dy.dtype), out=memo.share)  # dy / m
+        dx = empty((len(dy), *self.input_shape), dy) if memo.dx is None else memo.dx
+        share = np.multiply(dy, like(self.share(dy.dtype), dy), out=memo.share)  # dy / m
         dx[...] = 0
         for _, pixels, windows in self._windows.places():
             dx[pixels] += share[windows]  # dx = Σ dy / m
@@ -221,7 +222,7 @@ class GlobalAveragePool2D(Layer):
 
     def backward(self, dy: Float[Array, "batch channels"], memo: Memo) -> Float[Array, "batch height width channels"]:
         height, width, channels = self.input_shape
-        dx = np.empty((len(dy), height, width, channels), dy.dtype) if memo.dx is None else memo.dx
+        dx = empty((len(dy), height, width, channels), dy) if memo.dx is None else memo.dx
         dx[...] = (dy / (height * width)).reshape(-1, 1, 1, channels)  # dx = dy / m
         return dx
 

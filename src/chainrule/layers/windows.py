@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._internal.backend import empty
 from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array
 from chainrule.memo import Memo
@@ -49,7 +50,7 @@ class Windows(NamedTuple):
         """Return the images padded with ``value``: x itself without padding."""
         if not self.padded:
             return x
-        padded = np.full((len(x), *self.padded_shape[:2], x.shape[-1]), value, x.dtype)
+        padded = np.full_like(x, value, order="C", shape=(len(x), *self.padded_shape[:2], x.shape[-1]))
         self.inside(padded)[...] = x
         return padded
 
@@ -87,10 +88,10 @@ class Windows(NamedTuple):
 
     def view(self, padded: Array) -> Array:
         """Return all windows, (batch, rows, columns, window height, window width, channels), as a view: no copy."""
-        batch, down, right, channel = padded.strides
-        shape = (len(padded), *self.output, *self.size, padded.shape[-1])
-        steps = (down * self.stride[0], right * self.stride[1], down * self.dilation[0], right * self.dilation[1])
-        return np.lib.stride_tricks.as_strided(padded, shape, (batch, *steps, channel), writeable=False)
+        reach = tuple(d * (k - 1) + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        every = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(1, 2))
+        (down, right), (high, wide) = self.stride, self.dilation
+        return every[:, ::down, ::right, :, ::high, ::wide].transpose(0, 1, 2, 4, 5, 3)
 
 
 class Columns:
@@ -107,7 +108,7 @@ class Columns:
 
     def product(self, out: Array | None) -> Array:
         """Return c W: (batch, rows, columns, filters)."""
-        y = np.empty((len(self.x), *self.windows.output, self.W.shape[-1]), self.x.dtype) if out is None else out
+        y = empty((len(self.x), *self.windows.output, self.W.shape[-1]), self.x) if out is None else out
         for images, memory in self._blocks():
             np.matmul(self._copied(images, memory), self._by_group(self.W), out=self._by_group(y[images]))
         return y
@@ -143,7 +144,7 @@ class Columns:
         each, kept = self.windows.reads(self.x.shape[-1]), self.kept
         most = min(len(self.x), max(1, BLOCK // each))
         if kept.columns is None or kept.columns.size < most * each:
-            kept.columns = np.empty(most * each, self.x.dtype)
+            kept.columns = empty((most * each,), self.x)
             kept.padded = self.windows.pad(self.x[:most]) if self.windows.padded else None
         for start in range(0, len(self.x), most or 1):
             images = slice(start, min(start + most, len(self.x)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from chainrule.advice import AdviceWarning
 
-__all__ = ["advise", "shown_to_its_page"]
+__all__ = ["advise", "listen_to_advice", "shown_to_its_page"]
 
 _thread = threading.local()
 
@@ -29,3 +31,9 @@ def shown_to_its_page(usual: Callable[..., Any]) -> Callable[..., Any]:
             usual(message, category, *where, **more)
 
     return show
+
+
+@cache
+def listen_to_advice() -> None:
+    """From now on, show the advice on a page's network to that page."""
+    warnings.showwarning = shown_to_its_page(warnings.showwarning)

@@ -15,7 +15,7 @@ from chainrule.playground.session import Session
 from chainrule.playground.state import Plan, read
 from chainrule.playground.taking import Taken, take
 
-__all__ = ["answer"]
+__all__ = ["answer", "taken"]
 
 Message = Mapping[str, Any]
 
@@ -140,18 +140,24 @@ def _sweep(session: Session, plan: Plan, _: Message) -> None:
     session.send(encode(*looking.sweep(plan, session.network)))
 
 
-def _take(session: Session, plan: Plan, message: Message) -> None:
+def taken(session: Session, plan: Plan) -> Taken:
+    """Return what there is to take home of a session; called in its thread."""
     changes = sum(map(len, session.changes.values())) + len(session.backwards)
-    session.send(take(Taken(plan, session.network, session.step, changes), message["what"]))
+    return Taken(plan, session.network, session.step, changes)
+
+
+def _take(session: Session, plan: Plan, message: Message) -> None:
+    session.send(take(taken(session, plan), message["what"]))
 
 
 def _look(session: Session, plan: Plan, message: Message) -> None:
     assert session.camera is not None  # noqa: S101  (for the type: there is a network)
-    columns = [check_whole("look", c, 0, plan.rows.base - 1) for c in check_list("look", message["columns"], 2)]
-    rest = message["slice"]
+    columns, rest = message["columns"], message["slice"]
+    if columns is not None:
+        columns = [check_whole("look", c, 0, plan.rows.base - 1) for c in check_list("look", columns, 2)]
     if rest is not None:
         rest = [check_number("look", value, -1e6, 1e6) for value in check_list("look", rest, plan.rows.base)]
-    session.box = Box.of(plan, columns, rest)
+    session.box = None if columns is None else Box.of(plan, columns, rest)
     session.camera.look(session.box)
     session.changed = True
     session.send(rows(plan, session.box))

@@ -6,6 +6,7 @@ import base64
 import json
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.files.descriptions import describe
@@ -14,9 +15,9 @@ from chainrule.layers import Conv2D, Dense, Flatten, Layer, ReLU, Reshape, Tanh
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.playground.bounds import MESSAGE, RefusedError
-from chainrule.playground.state import BEGIN
+from chainrule.playground.state import BEGIN, begin_with, read
 
-__all__ = ["LESSONS", "Lesson", "from_link"]
+__all__ = ["LESSONS", "Lesson", "from_link", "opened"]
 
 
 class Lesson(NamedTuple):
@@ -129,3 +130,28 @@ def from_link(link: str) -> Any:
         return json.loads(content)
     except (ValueError, zlib.error, RecursionError) as error:
         raise RefusedError(None, f"the link holds no state of the playground ({error}): copy all of it.") from None
+
+
+def opened(begin: str | None) -> dict[str, Any]:
+    """Return the state to begin with: of a lesson or a link, or that which a file holds, rows or a whole state."""
+    if begin is None:
+        return BEGIN
+    if begin in LESSONS:
+        return LESSONS[begin].state
+    if "#" in begin:
+        return dict(read(from_link(begin)).json)
+    file = Path(begin)
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".tsv", ".txt", ".json"):
+        raise ValueError(
+            f"{file}: expected a .csv or .json file, a link with a #, or a lesson ({', '.join(LESSONS)}), "
+            f"got {kind or 'no ending'}."
+        )
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: expected UTF-8 text, got other bytes: {error.reason}.") from None
+    try:
+        return dict(read(json.loads(text)).json) if kind == ".json" else begin_with(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: {error}") from None

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chainrule.advice import AdviceWarning
-from chainrule.playground.advising import shown_to_its_page
+from chainrule.playground.advising import listen_to_advice
 from chainrule.playground.answers import answer
 from chainrule.playground.bounds import MESSAGE
 from chainrule.playground.catalog import catalog
@@ -232,7 +232,7 @@ def run(
     logging.basicConfig(format="%(message)s", level=logging.ERROR)  # to standard error
     logging.getLogger("uvicorn.error").addFilter(_is_failure)
     warnings.simplefilter("always", AdviceWarning)  # each time, for the page that trains
-    warnings.showwarning = shown_to_its_page(warnings.showwarning)
+    listen_to_advice()
     if browser:
         webbrowser.open(address)  # the socket listens already: the page waits for the server
     try:

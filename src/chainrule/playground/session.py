@@ -95,11 +95,15 @@ class Session:
         """Return the number of messages that wait."""
         return len(self._asked)
 
-    def close(self) -> None:
-        """End training and the thread."""
+    def end(self) -> None:
+        """End training and the thread, without waiting for it."""
         with self._wake:
             self._closing = True
             self._wake.notify()
+
+    def close(self) -> None:
+        """End training and the thread."""
+        self.end()
         self._thread.join()
 
     # ---------------------------------------------------------- for the answers, in the session's thread

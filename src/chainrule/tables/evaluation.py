@@ -11,6 +11,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables import baselines, leaks, scores, splitting
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
+from chainrule.tables.fitted_steps import prepared
 from chainrule.tables.predicting import outputs
 from chainrule.tables.report import uncertainty
 from chainrule.tables.result import HeldOut
@@ -57,8 +58,9 @@ def evaluate(
 
 def predicted(pipeline: Any, schema: Schema, frame: pl.DataFrame, y: Array) -> HeldOut:
     """Return the predictions of a fitted pipeline for rows with their targets."""
-    X = np.asarray(pipeline[0].transform(cast(frame, schema.columns)))
-    predictions, p = outputs(pipeline[-1], schema, X)
+    X = prepared(pipeline[0], schema)(cast(frame, schema.columns))
+    found, p = outputs(pipeline[-1], schema, X)
+    predictions = found if p is None or found.ndim == 2 else np.array(schema.classes)[found]
     return HeldOut(frame, y, predictions, p, inputs=X)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,29 @@ def steps_of(prepare: Any, schema: Schema) -> list[Step]:
     return found
 
 
+def prepared(prepare: Any, schema: Schema) -> Callable[[pl.DataFrame], Array]:
+    """Return a fitted preparation as a function of a frame, faster: it looks categories up."""
+    columns = {column.name: column for column in schema.used}
+    parts: list[Callable[[pl.DataFrame], Array]] = []
+    for name, fitted, which in prepare.transformers_:
+        if name in ("category", "many"):
+            parts += [partial(_rows_of, step) for step in _looked_up(fitted, [columns[one] for one in which])]
+        else:
+            parts.append(partial(_transformed, fitted, which))
+    return lambda frame: np.hstack([part(frame) for part in parts])
+
+
+def _rows_of(step: Lookup, frame: pl.DataFrame) -> Array:
+    """Return the row of the table for each value of a column."""
+    (name,), others = step.columns, len(step.keys)
+    index = frame[name].replace_strict(step.keys, range(others), default=others, return_dtype=pl.UInt32)
+    return np.asarray(step.table[index.to_numpy()])
+
+
+def _transformed(fitted: Any, which: Any, frame: pl.DataFrame) -> Array:
+    return np.asarray(fitted.transform(frame[which]))
+
+
 def first_step(fitted: Any) -> Any:
     """Return the encoder of a part of the preparation: the first step where the part is a pipeline."""
     return fitted[0] if hasattr(fitted, "steps") else fitted
@@ -63,7 +87,7 @@ def _dates(fitted: Any, names: tuple[str, ...]) -> Dates:
     return Dates(names, parts, center, factor, most)
 
 
-def _looked_up(fitted: Any, columns: Sequence[Column]) -> list[Step]:
+def _looked_up(fitted: Any, columns: Sequence[Column]) -> list[Lookup]:
     """Return a table of the outputs for each value, which the transformer itself computes."""
     keys = [[str(value) for value in first_step(fitted).categories_[i]] for i in range(len(columns))]
     rows = 1 + max(map(len, keys))

@@ -17,7 +17,7 @@ from chainrule.tables import models, targets
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
-from chainrule.tables.fitted_steps import first_step
+from chainrule.tables.fitted_steps import first_step, prepared
 from chainrule.tables.frames import as_frame
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.reading import read
@@ -101,7 +101,8 @@ class Predictor:
         keep: Sequence[str] = (),
         whole: bool = True,
     ) -> None:
-        self.schema, self._pipeline, self._half = run.schema, run.pipeline, None
+        self.schema, self._network, self._half = run.schema, run.pipeline[-1], None
+        self._prepared = prepared(run.pipeline[0], run.schema)
         self.keep = [keep] if isinstance(keep, str) else [*keep]
         self._others = {*self.keep} - {column.name for column in run.schema.used}
         if interval is not None:
@@ -157,15 +158,16 @@ class Predictor:
                 yield waiting.popleft().result()
 
     def _predicted(self, frame: pl.DataFrame, checked: pl.DataFrame) -> pl.DataFrame:
-        blocks = [
-            _block(self._pipeline, self.schema, cast(checked.slice(at, self._rows), self.schema.columns), self._half)
-            for at in range(0, checked.height, self._rows)
-        ]
+        blocks = [self._block(checked.slice(at, self._rows)) for at in range(0, checked.height, self._rows)]
         return (
             pl.concat([frame.select(self.keep), pl.concat(blocks)], how="horizontal")
             if self.keep
             else pl.concat(blocks)
         )
+
+    def _block(self, rows: pl.DataFrame) -> pl.DataFrame:
+        X = self._prepared(cast(rows, self.schema.columns))
+        return _predictions(self._network, self.schema, X, self._half)
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on all rows so far, and the unit of the predictions."""
@@ -184,19 +186,18 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
-    """Return the results of a network's ``predict`` and ``predict_proba``, from one forward pass."""
+    """Return numbers and None, or the index of each row's class, or 0 and 1 for each label, and the probabilities."""
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)
     limits = models.thresholds(network)
     if schema.task == "multilabel":
         return (p > (0.5 if limits is None else limits)).astype(int), p
-    return np.array(schema.classes)[(p if limits is None else p / limits).argmax(axis=1)], p
+    return (p if limits is None else p / limits).argmax(axis=1), p
 
 
-def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.DataFrame:
-    network = pipeline[-1]
-    y, p = outputs(network, schema, pipeline[0].transform(rows))
+def _predictions(network: Any, schema: Schema, X: Array, half: Any) -> pl.DataFrame:
+    y, p = outputs(network, schema, X)
     if p is None:
         y = np.asarray(y, dtype=np.float64)
         found = {"prediction": y}
@@ -210,7 +211,8 @@ def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.D
     if schema.task == "multilabel":
         chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
         return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
-    return pl.DataFrame({"prediction": y, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
+    classes = pl.Series(schema.classes).gather(y)
+    return pl.DataFrame({"prediction": classes, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
 
 
 def _least(network: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._internal.backend import CPU, check_device, host
 from chainrule._internal.checks import check_count, check_lengths, check_real, check_weights
 from chainrule._internal.taken import Taken, taken
 from chainrule._internal.threads import Threads, choose_threads
@@ -108,8 +109,8 @@ def _rows(network: Network, X: MatrixLike, t: ArrayLike, weight: ArrayLike | Non
         checked = network.check_rows(part, f"{prefix}X")
         network.check_categories(checked, f"{prefix}X")
     X = X if isinstance(X, Taken) else checked
-    targets = network.loss.targets(t, network.output_shape[0], network.dtype)
-    weights = None if weight is None else check_weights(weight, network.dtype, f"{prefix}sample_weight")
+    targets = network.loss.targets(host(t), network.output_shape[0], network.dtype)
+    weights = None if weight is None else check_weights(host(weight), network.dtype, f"{prefix}sample_weight")
     check_lengths(X, t=targets, sample_weight=weights)
     return Data(X, targets, weights)
 
@@ -173,6 +174,21 @@ def check_accumulate(accumulate: int, batches: int) -> int:
             f"accumulate={batches} uses all rows in every step."
         )
     return accumulate
+
+
+def placed(network: Network, device: str | None, precision: str, ranks: Ranks) -> Network:
+    """Return the network, or a copy of it on the device to train on."""
+    if precision not in ("float32", "tf32"):
+        raise ValueError(f"train: precision: expected 'float32' or 'tf32', got {precision!r}.")
+    device = network.device if device is None else check_device("train", device)
+    if precision == "tf32" and (device == CPU or network.dtype != "float32"):
+        raise ValueError(
+            f"train: precision='tf32' is for float32 networks on a GPU, got {network.dtype} on {device!r}: give "
+            "device='cuda', or leave it out."
+        )
+    if device != CPU and ranks.size > 1:
+        raise ValueError(f"train: reduce and device={device!r}: ranks train on CPUs: give one of the two.")
+    return network if device == network.device else network.to(device)
 
 
 def check_layer_rates(network: Network, rates: Mapping[int, float] | None) -> dict[int, float]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
+from chainrule._internal.backend import like
 from chainrule._internal.checks import check_count, check_real, check_rows
 from chainrule._internal.threads import blas_threads
 from chainrule._internal.typing import Array, Int, MatrixLike
@@ -86,7 +87,8 @@ class WeightAverage(Callback):
 
     def restore(self, state: dict[str, Any]) -> None:
         kinds = {"average": form(self._scratch), "count": "count", "measured": "flag"}
-        self.average, self.count, self._measured = check_state(state, kinds)
+        average, self.count, self._measured = check_state(state, kinds)
+        self.average = None if average is None else like(average, self._scratch)
 
 
 @contextmanager
@@ -299,7 +301,7 @@ def measure_statistics(
     workspace = network.workspace(size, seed=0)  # the same dropout masks every time
     with blas_threads(1):
         for start in range(0, len(order), size):
-            x = X[order[start : start + size]].astype(network.dtype, copy=False)
+            x = network.near(X[order[start : start + size]].astype(network.dtype, copy=False))
             workspace.resize(x.shape[0])
             network.forward(x, workspace)
             network.update_statistics(workspace, momentum=start / (start + x.shape[0]))

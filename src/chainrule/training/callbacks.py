@@ -12,6 +12,7 @@ from typing import Any, TextIO, final
 
 import numpy as np
 
+from chainrule._internal.backend import host, like
 from chainrule._internal.checks import check_count, check_real
 from chainrule._internal.config import Config
 from chainrule._internal.names import did_you_mean
@@ -189,13 +190,13 @@ class EarlyStopping(Callback):
         if self._sign * value < self._sign * self.best - self.min_delta:
             self.best, self.best_epoch = value, run.epoch
             if self.restore_best:
-                self._values = run.network.values.copy()
+                self._values = host(run.network.values).copy()
         elif run.epoch - self.best_epoch >= self.patience:
             run.stop(f"{self.monitor} has not improved for {self.patience} epochs")
 
     def on_end(self, run: Run) -> None:
         if self._values is not None:
-            run.network.values[:] = self._values
+            run.network.values[:] = like(self._values, run.network.values)
             run.kept = self.best_epoch
 
     def state(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import sys
 from types import ModuleType
 
+from chainrule._internal.backend import CPU
 from chainrule._internal.extras import install
 from chainrule._internal.typing import Array
 from chainrule.network import Network
@@ -26,9 +27,13 @@ MODULES = {"numba": "compiled", "reference": "step"}
 
 def steps(work: Work, run: Run) -> Steps:
     """Return the object that runs the steps of training, and record the engine in the history."""
+    if work.network.device != CPU:
+        made = importlib.import_module("chainrule.training.compiled.cupy").steps(work, run)
+        run.history.engine = made.engine
+        return made
     name, reason = _choose(None)
     try:
-        made: Steps = _module(name).steps(work, run)
+        made = _module(name).steps(work, run)
     except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
         if os.environ.get("CHAINRULE_KERNELS"):
             raise
@@ -39,12 +44,13 @@ def steps(work: Work, run: Run) -> Steps:
     return made
 
 
-def logits(network: Network, X: Array) -> Array | None:
+def logits(network: Network, X: Array, threads: int | None = None) -> Array | None:
     """Return y of many rows by compiled code; None where NumPy is chosen, or where there is none for a layer."""
     if _choose(None)[0] != "numba":
         return None
     try:
-        y: Array | None = importlib.import_module("chainrule.training.compiled.prediction").logits(network, X)
+        prediction = importlib.import_module("chainrule.training.compiled.prediction")
+        y: Array | None = prediction.logits(network, X, threads)
     except ImportError as error:
         _say_once(f"predicting with NumPy, not with compiled code: Numba cannot be imported ({error})")
         return None

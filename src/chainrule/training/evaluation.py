@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chainrule._internal.backend import host
 from chainrule._internal.checks import check_lengths, check_weights
 from chainrule._internal.typing import ArrayLike, MatrixLike
 from chainrule.losses import Metric
@@ -53,10 +54,10 @@ def measured(
     gather: Callable[[Any], Any] = lambda rows: rows,
 ) -> dict[str, float]:
     """Evaluate on the rows of all ranks: ``gather`` collects their predictions, targets and weights."""
-    targets = network.loss.targets(t, network.output_shape[0], network.dtype)
-    y = network.logits(X)
+    targets = network.loss.targets(host(t), network.output_shape[0], network.dtype)
+    y = host(network.logits(X))
     check_lengths(y, t=targets)
-    weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
+    weight = None if sample_weight is None else check_weights(host(sample_weight), network.dtype)
     check_lengths(y, sample_weight=weight)
     y, targets = gather(y), gather(targets)
     weight = None if weight is None else gather(weight)

@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.backend import is_array, like, to
 from chainrule._version import __version__
+from chainrule.memo import Memo
+from chainrule.network import Network
 from chainrule.training import snapshots
 from chainrule.training.averaging import WeightAverage, measure_statistics
 from chainrule.training.callbacks import Callback, Progress, Run
@@ -20,7 +23,7 @@ from chainrule.training.history import History
 from chainrule.training.snapshots import Snapshot
 from chainrule.training.state import Steps, Work
 
-__all__ = ["DivergenceError", "ended", "start", "undone_by_divergence"]
+__all__ = ["DivergenceError", "ended", "returned", "start", "undone_by_divergence"]
 
 
 class DivergenceError(ArithmeticError):
@@ -97,7 +100,7 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
     theta, values = run.network.theta, run.network.values
     before = values.copy()
     memory = {
-        name: value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)  # deepcopy of arrays is slow
+        name: value.copy() if is_array(value) else copy.deepcopy(value)  # deepcopy of arrays is slow
         for name, value in snapshots.kept(state).items()
     }
     averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
@@ -111,7 +114,7 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
         for name in snapshots.kept(state).keys() - memory.keys():
             delattr(state, name)
         for name, value in memory.items():  # in place: compiled code holds these arrays
-            if isinstance(value, np.ndarray):
+            if is_array(value):
                 getattr(state, name)[...] = value
             else:
                 setattr(state, name, value)
@@ -122,6 +125,18 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
             f"{steps.rate:g}"
         )
         raise _DivergedError from None
+
+
+@contextmanager
+def returned(work: Work, home: Network, state: Memo | None) -> Iterator[None]:
+    """Copy what was trained on another device into the network, and the optimizer state, that were given."""
+    try:
+        yield
+    finally:
+        if work.network is not home:
+            home.values[:] = like(work.network.values, home.values)
+            for name, value in snapshots.kept(work.state).items() if state is not None else ():
+                setattr(state, name, to(value, home.device) if is_array(value) else value)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import advice, optimizers, schedules
+from chainrule._internal.backend import using
 from chainrule._internal.checks import check_count, check_seed
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import named
@@ -35,8 +36,8 @@ from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
 from chainrule.training.evaluation import check_network, evaluate, measured
 from chainrule.training.history import History
-from chainrule.training.lifecycle import DivergenceError, ended, facts, start, undone_by_divergence
-from chainrule.training.memory import check_network_writable, checked_state
+from chainrule.training.lifecycle import DivergenceError, ended, facts, returned, start, undone_by_divergence
+from chainrule.training.memory import check_network_writable, moved_state
 from chainrule.training.ranks import ParallelError, Ranks, Reduce
 from chainrule.training.state import Steps, Work
 
@@ -67,6 +68,8 @@ def train(
     state: Memo | None = None,
     threads: int | None = None,
     reduce: Reduce | None = None,
+    device: str | None = None,
+    precision: str = "float32",
     resume: str | os.PathLike[str] | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
@@ -126,6 +129,13 @@ def train(
         Train on the rows of several processes as one batch: a function that sums a vector over all of them, such as
         ``chainrule.parallel.MPI()``. X, t and the validation data are this process's share of the rows; everything else
         must be the same in each. Each step, and the history, are those of all rows together.
+    device : str, optional
+        Where to train: ``"cpu"``, or ``"cuda"`` for the first NVIDIA GPU, ``"cuda:1"`` for the second (the extra
+        ``cuda``). By default, where the network is (:meth:`Network.to`). Elsewhere a copy is trained, which callbacks
+        see as ``run.network``; afterwards its values are copied back. Rows are moved to the GPU once if they fit.
+    precision : {"float32", "tf32"}
+        How a GPU multiplies float32 matrices: "tf32" rounds the factors to 11 bits, which is several times as fast on
+        cards since 2020.
     resume : path, optional
         Folder of a :class:`~chainrule.Checkpoint` to resume from. Training continues after the last saved epoch and
         gives results bit-identical to an uninterrupted run. All other arguments must be unchanged, except that
@@ -164,6 +174,7 @@ def train(
     with ranks.together():
         check_network("train", network)
         check_network_writable(network)
+        home, network = network, arguments.placed(network, device, precision, ranks)
         rule: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
         factors: Schedule = named("schedule", schedule, Schedule, schedules)
         epochs = check_count("train", "epochs", epochs)
@@ -171,16 +182,16 @@ def train(
         seed = check_seed("train", seed)
         threads = None if threads is None else check_count("train", "threads", threads)
     saved = None if resume is None else checkpoints.newest(resume, ranks)
-    with ranks.together():
+    with ranks.together(), using(network.device):
         seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
         data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
         batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
         metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
         work = Work(
-            network, batches, rule, checked_state(rule, network, state), factors, terms, clip, seeds.dropout,
+            network, batches, rule, moved_state(rule, home, state, network), factors, terms, clip, seeds.dropout,
             arguments.thread_counts(network, batches.batch_size, threads, ranks),
             arguments.check_accumulate(accumulate, len(batches)), arguments.check_layer_rates(network, layer_rates),
-            ranks,
+            ranks, precision,
         )  # fmt: skip
         penalized = any(isinstance(term, Penalty) for term in terms)
         history = History(_columns(penalized, data.held_out is not None, metrics))
@@ -191,7 +202,7 @@ def train(
             advice.before_training(network.layers, data.X, rule)
         steps = engine.steps(work, run)
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
-    with ended(run) as started, closing(steps):
+    with using(network.device), returned(work, home, state), ended(run) as started, closing(steps):
         if ranks.size > 1:
             ranks.check_same(facts(steps, callbacks, data.arrays, seed))
         with ranks.together():
@@ -217,7 +228,7 @@ def train(
                 if run.stopped:
                     break
     if ranks.rank == 0:
-        advice.after_training(network.logits, data.X, data.t, history["loss"], rule)
+        advice.after_training(home.logits, data.X, data.t, history["loss"], rule)
     return history
 
 

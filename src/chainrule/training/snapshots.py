@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._internal.backend import host, is_array, like
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.files.states import check_array, check_seed, check_state, form
 from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
@@ -54,7 +55,7 @@ def take(
     work, run = steps.work, steps.run
     columns = run.history.to_dict()
     arrays = {
-        **_values(work),
+        **{name: host(array) for name, array in _values(work).items()},
         **_order(work),
         "history": np.array([*columns.values()], np.float64).reshape(len(columns), -1),
     }
@@ -122,7 +123,7 @@ def _restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback]) ->
     now = kept(work.state)
     if not now.keys() <= state.keys() or state.keys() & NOT_KEPT:
         raise ValueError(f"the optimizer remembers {', '.join(now)}, got {shown(', '.join(state))}")
-    memory = {name: value for name, value in now.items() if isinstance(value, np.ndarray)}
+    memory = {name: value for name, value in now.items() if is_array(value)}
     check_state({"t": state["t"]}, {"t": "count"})
     targets = {**_values(work), **_order(work), **memory}
     sources = {name: state[name] if name in memory else arrays[name] for name in targets}
@@ -138,7 +139,7 @@ def _restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback]) ->
     for name in state.keys() - memory.keys():
         setattr(work.state, name, state[name])
     for name, target in targets.items():  # after everything that can fail
-        target[...] = sources[name]
+        target[...] = like(sources[name], target)
     if description["stopped"]:
         run.stop(description["stopped"])
 
@@ -207,7 +208,7 @@ def fingerprint(*data: Any) -> str:
             hashed.update(f"{array.dtype.str} {array.shape};".encode())
             rows = max(1, CHUNK // max(1, array[:1].size))
             for start in range(0, len(array), rows):
-                hashed.update(np.ascontiguousarray(array[start : start + rows]).data)
+                hashed.update(np.ascontiguousarray(host(array[start : start + rows])).data)
         hashed.update(b"/")
     return hashed.hexdigest()
 
@@ -224,9 +225,9 @@ def _pack(owner: str, state: Mapping[str, Any], arrays: dict[str, Array]) -> dic
     """Return a state for JSON: its arrays go into ``arrays``, and floats are written exactly."""
     packed: dict[str, Any] = {}
     for name, value in state.items():
-        if isinstance(value, np.ndarray) or (isinstance(value, list) and value):
+        if is_array(value) or (isinstance(value, list) and value):
             key = f"{owner}.{name}"
-            array = np.asarray(value)
+            array = np.asarray(host(value))
             if array.dtype not in (np.float32, np.float64, np.int64):
                 raise TypeError(
                     f"{key}: a checkpoint can hold arrays of float32, float64 and int64, got {array.dtype}."

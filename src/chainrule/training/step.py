@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
+from typing import final
 
 import numpy as np
 
-from chainrule._internal.typing import Array
+from chainrule._internal.typing import Array, Number
 from chainrule.penalties import BoundPenalties
 from chainrule.training.callbacks import Run
 from chainrule.training.state import Steps, Work
 
-__all__ = ["steps"]
+__all__ = ["ArraySteps", "steps"]
 
 
 def steps(work: Work, run: Run) -> Steps:
@@ -19,15 +21,17 @@ def steps(work: Work, run: Run) -> Steps:
     return _ReferenceSteps(work, run)
 
 
-class _ReferenceSteps(Steps):
+class ArraySteps(Steps):
+    """Steps in array code. Subclasses compute the gradient of a batch and the update from it."""
+
     def __init__(self, work: Work, run: Run) -> None:
         super().__init__(work, run)
         network = work.network
-        work.state.factors = network.layout.factors(work.layer_rates, network.dtype) if work.layer_rates else None
+        factors = network.layout.factors(work.layer_rates, network.dtype) if work.layer_rates else None
+        work.state.factors = None if factors is None else network.near(factors)
         self.workspace = network.workspace(work.batches.batch_size, seed=work.seed)
         self.rng = self.workspace.rng
         self.sum = np.empty_like(self.workspace.grad) if work.accumulate > 1 else None
-        self.wire = np.empty(network.theta.size + 2, network.dtype) if work.ranks.size > 1 else None
         self.bound = BoundPenalties(
             work.penalties, network.layout, len(network.layers), network.theta, self.workspace.grad
         )
@@ -40,23 +44,53 @@ class _ReferenceSteps(Steps):
 
     def _step(self, first: int, last: int, factor: float) -> None:
         """Take one step with the gradient of all rows in these batches."""
-        work, run, bound = self.work, self.run, self.bound
-        self.rate = work.optimizer.learning_rate * factor
-        grad, rows = self._batch(first)
+        bound = self.bound
+        self.rate = self.work.optimizer.learning_rate * factor
+        grad, rows = self.batch(first)
         if last > first + 1:
             grad, rows = self._accumulate(grad, rows, first + 1, last)
-        if self.wire is not None:
-            rows = self._exchange(grad, rows, self.wire, first, last)
+        rows = self.exchange(grad, rows, first, last)
         if bound:
-            run.penalty = self.penalties[first:last] = bound.value(rows or 1.0)
+            self.keep_penalty(first, last, bound.value(rows or 1.0))
             bound.add_gradient(rows or 1.0)
-        if work.clip is not None:
-            work.clip.apply(grad)
-        work.optimizer.update(work.network.theta, grad, work.state, factor)
+        self.update(grad, factor)
         bound.project()
 
-    def _batch(self, batch: int) -> tuple[Array, float]:
+    def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:
+        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of all batches as one; a smaller batch has less weight."""
+        total = np.multiply(grad, rows, out=self.sum)
+        for batch in range(first, last):
+            grad, more = self.batch(batch)
+            grad *= more
+            total += grad
+            rows += more
+        return np.divide(total, rows or 1.0, out=grad), rows
+
+    @abstractmethod
+    def batch(self, batch: int) -> tuple[Array, float]:
         """Return the gradient of one batch, and its number of rows (or sum of weights)."""
+
+    def exchange(self, grad: Array, rows: float, first: int, last: int) -> float:
+        """Replace the gradient and the loss by those of all ranks, if there are any; return Σ nᵢ."""
+        return rows
+
+    @abstractmethod
+    def keep_penalty(self, first: int, last: int, value: Number) -> None:
+        """Record the penalties of these batches."""
+
+    @abstractmethod
+    def update(self, grad: Array, factor: float) -> None:
+        """Clip the gradient, and take the optimizer's step."""
+
+
+@final
+class _ReferenceSteps(ArraySteps):
+    def __init__(self, work: Work, run: Run) -> None:
+        super().__init__(work, run)
+        network = work.network
+        self.wire = np.empty(network.theta.size + 2, network.dtype) if work.ranks.size > 1 else None
+
+    def batch(self, batch: int) -> tuple[Array, float]:
         run = self.run
         run.batch = batch + 1
         x, t, weight = self.work.batches.take(batch)
@@ -68,27 +102,27 @@ class _ReferenceSteps(Steps):
         self.work.network.update_statistics(self.workspace)
         return grad, total
 
-    def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:
-        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of all batches as one; a smaller batch has less weight."""
-        total = np.multiply(grad, rows, out=self.sum)
-        for batch in range(first, last):
-            grad, more = self._batch(batch)
-            grad *= more
-            total += grad
-            rows += more
-        return np.divide(total, rows or 1.0, out=grad), rows
-
-    def _exchange(self, grad: Array, rows: float, wire: Array, first: int, last: int) -> float:
-        """Replace the gradient and the loss by those of the rows of all ranks; return Σ nᵢ, over all ranks."""
-        np.multiply(grad, rows, out=wire[:-2])
-        wire[-2:] = rows, self.losses[first:last] @ self.totals[first:last]
-        self.work.ranks.sum(wire)
-        rows = float(wire[-2])
-        np.divide(wire[:-2], rows or 1.0, out=grad)  # Σ nᵢ gᵢ / Σ nᵢ
-        self.run.loss = self.losses[first:last] = float(wire[-1]) / (rows or 1.0)
+    def exchange(self, grad: Array, rows: float, first: int, last: int) -> float:
+        if self.wire is None:
+            return rows
+        np.multiply(grad, rows, out=self.wire[:-2])
+        self.wire[-2:] = rows, self.losses[first:last] @ self.totals[first:last]
+        self.work.ranks.sum(self.wire)
+        rows = float(self.wire[-2])
+        np.divide(self.wire[:-2], rows or 1.0, out=grad)  # Σ nᵢ gᵢ / Σ nᵢ
+        self.run.loss = self.losses[first:last] = float(self.wire[-1]) / (rows or 1.0)
         self.totals[first:last] = rows / (last - first)
         self._check_finite()
         return rows
+
+    def keep_penalty(self, first: int, last: int, value: Number) -> None:
+        self.run.penalty = self.penalties[first:last] = value
+
+    def update(self, grad: Array, factor: float) -> None:
+        work = self.work
+        if work.clip is not None:
+            work.clip.apply(grad)
+        work.optimizer.update(work.network.theta, grad, work.state, factor)
 
     def _check_finite(self) -> None:
         if not math.isfinite(self.run.loss):

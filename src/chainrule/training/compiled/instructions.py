@@ -6,6 +6,7 @@ Memory by its address, calls by address, integers that threads change together, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import binding, ir
@@ -184,26 +185,36 @@ def vector_bytes() -> int:
     return 64 if "+avx512f" in features else 32 if "+avx2" in features else 16
 
 
-@intrinsic
-def lanes(typing: Any, T: Any) -> Any:
-    """Return how many values a vector has."""
-    count = vector_bytes() * 8 // T.dtype.bitwidth
+def tile_rows() -> int:
+    """Return the rows of the largest tile, whose sums fill the vector registers: 32 with 512 bits, or 16."""
+    return 8 if vector_bytes() == 64 else 6
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(I64, count)
 
-    return types.int64(T), codegen
+def _constant(value: Callable[[Any], int]) -> Any:
+    """Return a function of the dtype that is a constant in machine code."""
+
+    def constant(typing: Any, T: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return ir.Constant(I64, value(T))
+
+        return types.int64(T), codegen
+
+    return intrinsic(constant)
+
+
+lanes = _constant(lambda T: vector_bytes() * 8 // T.dtype.bitwidth)  # values of a vector
+height = _constant(lambda T: tile_rows())
 
 
 def _tiles(*, tables: bool) -> Any:
     """Return a function that puts ``count`` rows and ``width`` columns of a matrix product into C: one tile.
 
-    C[m, f] = start + Σₖ A[m, k] B[k, f] for m < count <= 8, f < width <= two vectors. A[m, k] is at a + m am + k ak,
-    B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in values. The sums begin with ``start``: 0, 1 for C
-    itself, or the address of a row. With ``tables`` am, ak and cm are addresses of integers, A[m, k] is at
+    C[m, f] = start + Σₖ A[m, k] B[k, f] for m < count <= ``tile_rows()``, f < width <= two vectors. A[m, k] is at
+    a + m am + k ak, B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in values. The sums begin with ``start``:
+    0, 1 for C itself, or the address of a row. With ``tables`` am, ak and cm are addresses of integers, A[m, k] is at
     a + am[m] + ak[k], and C[m, f] at c + cm[m] + f: windows of an image.
 
-    The smallest tile of 8, 4 or 1 rows and 2 or 1 vectors that holds them is chosen here.
+    The smallest tile of 8 or 6, 4 or 1 rows and 2 or 1 vectors that holds them is chosen here.
     """
 
     def tile(
@@ -222,7 +233,7 @@ def _tiles(*, tables: bool) -> Any:
             always = ir.Constant(ir.IntType(1), 1)
             widths = [(half, 1, True), (always, 2, True)]  # whether it fits, vectors, masked
             done = builder.append_basic_block("done")
-            for rows, below in ((8, 4), (4, 1), (1, 0)):
+            for rows, below in ((tile_rows(), 4), (4, 1), (1, 0)):
                 tall, lower = builder.append_basic_block("tall"), builder.append_basic_block("lower")
                 builder.cbranch(builder.icmp_signed(">", count, ir.Constant(I64, below)), tall, lower)
                 builder.position_at_end(tall)
@@ -291,7 +302,9 @@ class _Tile:
         k.add_incoming(following, builder.block)
         for phi, value in zip(held, new, strict=True):
             phi.add_incoming(value, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, v["depth"]), loop, done)
+        again = builder.cbranch(builder.icmp_signed("<", following, v["depth"]), loop, done)
+        if self.rows == tile_rows():
+            again.set_metadata("llvm.loop", self._as_it_is())
         builder.position_at_end(done)
         for m in range(self.rows):
             for n in range(self.vectors):
@@ -304,6 +317,14 @@ class _Tile:
             for n in range(self.vectors):
                 self._store(new[m * self.vectors + n], builder.gep(c, [at_c[m]]), n)
         return context.get_dummy_value()
+
+    def _as_it_is(self) -> Any:
+        """Return metadata of a loop that LLVM leaves as it is: unrolled, it needs more registers than there are."""
+        module = self.builder.module
+        off = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+        loop = module.add_metadata([off])
+        loop.operands = (loop, off)  # the first is the loop itself
+        return loop
 
     def _far(self, step: Any, i: Any) -> Any:
         """Return how far A's row or column i is: i steps, or as the table says."""
@@ -345,8 +366,10 @@ class _Tile:
     def _mask(self, width: Any, n: int) -> Any:
         if not self.masked:
             return None
-        kind = ir.VectorType(I64, self.lanes)
+        integer = ir.IntType(self.dtype.bitwidth)  # as wide as the values, as the registers of masks are
+        kind = ir.VectorType(integer, self.lanes)
         nothing = ir.Constant(kind, ir.Undefined)
+        width = self.builder.trunc(width, integer) if self.dtype.bitwidth < 64 else width
         one = self.builder.insert_element(nothing, width, ir.Constant(I32, 0))
         spread = self.builder.shuffle_vector(
             one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
@@ -401,7 +424,7 @@ def power_and_rest(x: Any) -> Any:
     raise NotImplementedError  # what is called is the compiled version for the type of x
 
 
-@overload(power_and_rest, jit_options={"error_model": "numpy"})
+@overload(power_and_rest, jit_options={"error_model": "numpy", "fastmath": {"contract"}})
 def _(x: Any) -> Any:
     return functions.power_and_rest_32 if x == types.float32 else functions.power_and_rest_64
 

@@ -20,14 +20,14 @@ from chainrule.training.compiled.slots import integer, vector, y_of
 CACHED = 2**17  # values of a part of a batch, of all layers, that stay in the cache
 
 
-def logits(network: Network, X: Array) -> Array | None:
+def logits(network: Network, X: Array, threads: int | None = None) -> Array | None:
     """Return y of all rows, or None where a layer, or the memory of X, has no compiled form."""
     try:
         program = Program(network, training=False)
     except NotCompiled:
         return None
     width, outputs, dtype = math.prod(X.shape[1:]), network.output_shape[0], network.dtype
-    threads = choose_threads(0).allowed
+    threads = choose_threads(0, threads).allowed
     size = min(len(X), threads * max(8, CACHED // (program.widths + width)))
     y, order = np.empty((len(X), outputs), dtype), np.arange(len(X))
     gather, buffer = [], X

@@ -7,7 +7,8 @@ from chainrule.training.compiled.compiling import compiled, inlined, operation
 DEPTH = 256  # rows of B at a time: so many, two vectors wide, stay in the first cache
 FAR = 1024  # values from one row of B to the next, from which on it is copied together first
 
-address, lanes, tile, vector, window_tile = inlined("address", "lanes", "tile", "vector", "window_tile")
+address, height, lanes, tile = inlined("address", "height", "lanes", "tile")
+vector, window_tile = inlined("vector", "window_tile")
 
 
 @operation
@@ -16,8 +17,8 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
 
     A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f bf, C[m, f] at c + m cm + f, counted in values; rows of A
     may overlap. ``start`` is 0, 1 for C as it is, or the address of a row of values. ``packed`` is room for DEPTH rows
-    of two vectors. The loops: DEPTH rows of B, a strip of them two vectors wide, then the rows of A,
-    eight at a time: the strip stays in the first cache, and each value of it that is read is used eight times.
+    of two vectors. The loops: DEPTH rows of B, a strip of them two vectors wide, then the rows of A, as many at a
+    time as a tile has: the strip stays in the first cache, and each value of it that is read is used for all of them.
     """
     wide = 2 * lanes(T)
     for k in range(0, max(depth, 1), DEPTH):
@@ -35,9 +36,9 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
 @compiled
 def _strip(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
     """Multiply the rows of A with one strip: a function of its own, which leaves more registers for the tiles."""
-    for m in range(0, rows, 8):
+    for m in range(0, rows, height(T)):
         top, out = address(T, a, m * am), address(T, c, m * cm)
-        tile(T, min(8, rows - m), width, depth, top, am, ak, b, bk, out, cm, start)
+        tile(T, min(height(T), rows - m), width, depth, top, am, ak, b, bk, out, cm, start)
 
 
 @compiled
@@ -62,6 +63,6 @@ def windows_product(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
         for f in range(0, width, wide):
             strip, panel, out = min(wide, width - f), address(T, b, k * bk + f), address(T, c, f)
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
-            for m in range(0, rows, 8):
+            for m in range(0, rows, height(T)):
                 here, there = am + 8 * m, cm + 8 * m
-                window_tile(T, min(8, rows - m), strip, deep, a, here, offsets, panel, bk, out, there, begin)
+                window_tile(T, min(height(T), rows - m), strip, deep, a, here, offsets, panel, bk, out, there, begin)
