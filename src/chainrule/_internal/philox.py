@@ -50,7 +50,7 @@ INPUTS = "uint32 call, uint32 k0, uint32 k1"
 
 @final
 class Philox:
-    """What layers call of a numpy.random.Generator, for arrays on a GPU."""
+    """The methods of a numpy.random.Generator that layers call, for arrays on a GPU."""
 
     def __init__(self, seed: int | np.random.SeedSequence | None) -> None:
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)

@@ -23,7 +23,7 @@ def widget(begin: Any = None, y: Any = None) -> Playground:
     ----------
     begin : str, mapping or array (rows, inputs), optional
         What to begin with: the name of a lesson, a link copied from a playground, the path of a CSV file or of a state
-        in a JSON file, or a state; by default two circles. Or the rows of your own data, also as a data frame, whose
+        in a JSON file, or a state; by default two circles. Or the rows of your data, also as a data frame, whose
         names of columns are kept.
     y : array (rows,), optional
         The targets of your rows: classes if they are texts or up to 20 different whole numbers, or else numbers to

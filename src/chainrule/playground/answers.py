@@ -141,7 +141,7 @@ def _sweep(session: Session, plan: Plan, _: Message) -> None:
 
 
 def taken(session: Session, plan: Plan) -> Taken:
-    """Return what there is to take home of a session; called in its thread."""
+    """Return the code, the files and the link of a session; called in its thread."""
     changes = sum(map(len, session.changes.values())) + len(session.backwards)
     return Taken(plan, session.network, session.step, changes)
 
