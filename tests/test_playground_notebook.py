@@ -215,11 +215,11 @@ class Shown(Comm):
 
 @pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
-def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(monkeypatch):
+def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch):
     playwright = pytest.importorskip("playwright.sync_api")
     expect, patience = playwright.expect, {"timeout": 30_000}
     monkeypatch.setattr("comm.create_comm", Shown)
-    widgets = {"a": cr.playground.widget("hidden-layer"), "b": cr.playground.widget()}
+    widgets = {"a": widget("hidden-layer"), "b": widget()}
 
     def tell(to, content):
         widgets[to].comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
@@ -266,5 +266,3 @@ def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(monkeypatch)
         page.wait_for_timeout(200)
         assert settled(0) == 0
         assert said == []
-    for one in widgets.values():
-        one.close()

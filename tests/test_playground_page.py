@@ -13,7 +13,7 @@ import chainrule as cr
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-expect.set_options(timeout=20_000)  # machines are slow when they do something else
+expect.set_options(timeout=30_000)  # machines are slow when they do something else
 server = pytest.importorskip("chainrule.playground.server")
 states = pytest.importorskip("chainrule.playground.state")
 uvicorn = pytest.importorskip("uvicorn")
@@ -60,7 +60,7 @@ def opened(chromium, address):
         context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=dark)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda message: found.append(message.text))
         page.on("pageerror", lambda error: found.append(str(error)))
         origin = address.split("?")[0]
