@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import shape_checking
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that; the tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -28,6 +30,12 @@ def pytest_xdist_make_scheduler(config, log):
 
         return WorkStealingScheduling(config, log)
     return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Check the first calls of each function in each test."""
+    shape_checking.tests[0] += 1
 
 
 def pytest_collection_modifyitems(items):
