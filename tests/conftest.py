@@ -14,10 +14,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that
 
 
 def pytest_configure(config):
-    """Workers of pytest-xdist share the cores, where threads of BLAS would wait for each other: each worker has one.
+    """Count tests for the checks of shapes, and give each worker of pytest-xdist one thread.
 
-    Tests of threads ask for theirs. This process is the one that starts the workers, before they import NumPy.
+    The workers share the cores, where threads of BLAS would wait for each other; tests of threads ask for theirs. This
+    process is the one that starts the workers, before they import NumPy.
     """
+    config.pluginmanager.register(shape_checking)  # for doctests too, which a conftest.py elsewhere does not see
     if getattr(config.option, "numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -30,12 +32,6 @@ def pytest_xdist_make_scheduler(config, log):
 
         return WorkStealingScheduling(config, log)
     return None
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    """Check the first calls of each function in each test."""
-    shape_checking.tests[0] += 1
 
 
 def pytest_collection_modifyitems(items):

@@ -12,9 +12,14 @@ import jaxtyping
 from beartype import BeartypeConf, beartype
 
 CALLS = 50  # of each function in each test
-tests = [0]  # begun so far: conftest.py counts them
+tests = [0]  # begun so far
 always = jaxtyping.jaxtyped
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # a function that takes a float also takes an int
+
+
+def pytest_runtest_setup():
+    """Count the tests: conftest.py registers this module as a plugin."""
+    tests[0] += 1
 
 
 def typecheck(function):
