@@ -5,7 +5,7 @@ import functools
 import re
 import sys
 
-CHECKING = re.compile(r"jaxtyping|beartype|<string>|\binspect\.py$")  # files of what checks signatures in the tests
+CHECKING = re.compile(r"jaxtyping|beartype|shape.checking|<string>|\binspect\.py$")  # files of what checks signatures
 
 
 class TooMuchWork(AssertionError):  # noqa: N818  (it is what failed)
