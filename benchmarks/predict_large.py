@@ -8,11 +8,10 @@ numbers of files show that the memory does not grow.
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +43,25 @@ def rows(count: int, seed: int) -> Any:
     )
 
 
+MEASURED = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+with subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+seconds = time.perf_counter() - start
+print(json.dumps([process.returncode, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+"""  # in a small process of its own: the peak of a command is at least that of the process that starts it
+
+
 def predicted(run: Path, source: Path, out: Path) -> tuple[float, float, float]:
     """Predict the files of a folder; return the seconds, the CPU seconds and the peak memory in MiB."""
-    start = time.perf_counter()
     command = [sys.executable, "-m", "chainrule.cli", "predict", run, f"{source}/*.parquet", "--out", out]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"chainrule predict ended with status {process.returncode}")
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    done = subprocess.run([sys.executable, "-c", MEASURED, *command], capture_output=True, text=True, check=True)
+    status, seconds, cpu, peak = json.loads(done.stdout)
+    if status:
+        raise RuntimeError(f"chainrule predict ended with status {status}")
+    return seconds, cpu, peak
 
 
 def main() -> None:

@@ -304,6 +304,15 @@ def test_out_of_fold_predictions_never_come_from_a_member_trained_on_the_row(rec
     assert np.mean((model.oof_predictions_.ravel() - y) ** 2) > np.mean((mean.ravel() * y.std() + y.mean() - y) ** 2)
 
 
+@pytest.mark.parametrize("linear", [False, True])
+def test_blocks_of_rows_are_predicted_as_all_at_once(monkeypatch, linear):
+    model = regressor(n_estimators=2, hidden_layer_sizes=(8,), max_iter=2, linear=linear).fit(X, X[:, 0] * X[:, 1])
+    expected = model.predict(X)
+    monkeypatch.setattr("chainrule.ensemble.ROWS", 40)
+    monkeypatch.setattr("chainrule.ensemble.CACHED", 7)
+    np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_the_linear_share_is_the_best_convex_mixture():
     linear_data = X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.normal(size=90)
     model = regressor(max_iter=3, linear="auto").fit(X, linear_data)

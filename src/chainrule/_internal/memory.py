@@ -1,6 +1,9 @@
-"""Writable arrays."""
+"""Writable arrays, and memory that is returned to the system."""
 
 from __future__ import annotations
+
+import ctypes
+import sys
 
 import numpy as np
 
@@ -27,3 +30,13 @@ def writeable(array: Array) -> bool:
     False
     """
     return not isinstance(array, np.ndarray) or (array.flags.writeable and array.flags.aligned)
+
+
+def return_freed_memory() -> None:
+    """Let the process return arrays of 1 MiB and more to the system when they are freed, where its malloc is glibc's.
+
+    By default, glibc keeps them in a heap for each thread. Arrays of a long stream of blocks leave gaps there, and the
+    heaps grow for minutes.
+    """
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
+        ctypes.CDLL(None).mallopt(-3, 2**20)  # M_MMAP_THRESHOLD

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._internal.memory import return_freed_memory
 from chainrule._internal.names import reworded
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
@@ -280,6 +281,7 @@ def predict_parts(
     folder: Path, source: str, out: Path, *, overwrite: bool, data: Path | None = None, **given: Any
 ) -> None:
     """Write the predictions for the rows of files as parts in a folder; ``given`` are arguments of ``predict``."""
+    return_freed_memory()
     saved = _loaded(folder, data)
     rows, notes = parts.predict_files(
         saved, folder / "model.safetensors", source, out, overwrite=overwrite, show=Printer(), **given

@@ -303,7 +303,7 @@ class _Tile:
         for phi, value in zip(held, new, strict=True):
             phi.add_incoming(value, builder.block)
         again = builder.cbranch(builder.icmp_signed("<", following, v["depth"]), loop, done)
-        if self.rows == tile_rows():
+        if self.rows == tile_rows() == 6:
             again.set_metadata("llvm.loop", self._as_it_is())
         builder.position_at_end(done)
         for m in range(self.rows):
@@ -319,7 +319,7 @@ class _Tile:
         return context.get_dummy_value()
 
     def _as_it_is(self) -> Any:
-        """Return metadata of a loop that LLVM leaves as it is: unrolled, it needs more registers than there are."""
+        """Return metadata of a loop that LLVM leaves as it is: unrolled, it needs more than 16 registers."""
         module = self.builder.module
         off = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
         loop = module.add_metadata([off])
