@@ -11,7 +11,7 @@ from chainrule._internal.typing import Array
 
 
 def owned(array: Array) -> Array:
-    """Return the array itself, or a copy if it is read-only or not contiguous; arrays of a GPU are neither.
+    """Return the array itself, or a copy if it is read-only or not contiguous; arrays on a GPU are neither.
 
     For unpickled arrays: joblib maps large arrays into its workers as read-only memory.
 
