@@ -1,10 +1,11 @@
-"""One NVIDIA GPU: ``python -m benchmarks.gpu`` (the extra ``cuda``; beside PyTorch if a build for CUDA is installed).
+"""Speed of an NVIDIA GPU: ``python -m benchmarks.gpu`` (extra ``cuda``; with PyTorch if a build for CUDA is installed).
 
-- Steps of 784-8192-8192-10 on MNIST, batches of 1,024, Adam: milliseconds, and the share of the card's own rate for one
-  product of 8192 x 8192 matrices that the products of a step reach; PyTorch's step with its fused Adam in turns.
+- Training steps of 784-8192-8192-10 on MNIST, with batches of 1,024 and Adam, in turns with PyTorch's and its fused
+  Adam: milliseconds, and the share that the products of a step reach of the card's rate for one product of 8192 x 8192
+  matrices.
 - The Adam step alone.
-- From which width on a 784-width-width-10 network is faster on the GPU than on this machine's cores.
-- ``--error``: 784-1024-1024-10 with dropout, to 0.95 % error on the test images.
+- The width from which a 784-width-width-10 network is faster on the GPU than on this machine's cores.
+- ``--error``: 784-1024-1024-10 with dropout, trained to 0.95 % error on the test images.
 
 Each figure is the median of several runs in turns.
 """
@@ -39,7 +40,7 @@ def network(width: int, dropout: float = 0.0) -> cr.Network:
 
 
 def multiplications(width: int, batch: int) -> float:
-    """Return those of a step: x W, xᵀ dy, and dy Wᵀ but for the first layer."""
+    """Return the multiplications of a step: x W, xᵀ dy, and dy Wᵀ except in the first layer."""
     return batch * (2 * 784 * width + 3 * (width * width + 10 * width))
 
 
@@ -56,7 +57,7 @@ def ours(X: Any, t: Any, width: int, batch: int, device: str, precision: str) ->
 
 
 def torchs(X: Any, t: Any, width: int, batch: int, precision: str) -> Callable[[], float] | None:
-    """Return PyTorch's, on the same card; None if it has no GPU."""
+    """Return such a function for PyTorch on the same card; None if PyTorch has no GPU."""
     try:
         import torch
     except ImportError:
@@ -88,7 +89,7 @@ def torchs(X: Any, t: Any, width: int, batch: int, precision: str) -> Callable[[
 
 
 def seconds(queue: Callable[[], Any], repeats: int = 20) -> float:
-    """Return the seconds of what is queued on the GPU, from one read to the next."""
+    """Return the seconds that the queued work takes on the GPU, from one read to the next."""
     float(queue())
     began = time.perf_counter()
     for _ in range(repeats):
@@ -126,7 +127,7 @@ def adam_seconds(width: int) -> float:
 
 
 def medians(runs: Mapping[str, Callable[[], float] | None], repeats: int) -> dict[str, float]:
-    """Return the median of each, measured in turns after a first run that does not count."""
+    """Return the median of each, measured in turns; the first run does not count."""
     there = {name: run for name, run in runs.items() if run is not None}
     turns = [{name: run() for name, run in there.items()} for _ in range(repeats + 1)][1:]
     return {name: statistics.median(turn[name] for turn in turns) for name in there}
@@ -141,7 +142,7 @@ class _Reached(cr.Callback):
 
 
 def to_error(X: Any, t: Any, X_test: Any, t_test: Any, most: int) -> tuple[float, int, float]:
-    """Return the error on the test images, the epochs and the seconds of the network with dropout."""
+    """Train the network with dropout; return its error on the test images, the epochs and the seconds."""
     there = network(1024, 0.5)
     began = time.perf_counter()
     history = cr.train(

@@ -1,10 +1,11 @@
-"""A hundred million rows, planned: ``python -m benchmarks.large_table`` trains on small tables, and fits lines.
+"""A hundred million rows, extrapolated: ``python -m benchmarks.large_table`` trains on small tables, and fits lines.
 
-It is not a workload of ``python -m benchmarks``, because it takes minutes. Each table has eight columns, is written as
-Parquet, and is trained on with ``--stream`` in a process of its own, which has trained on a tiny table before. What a
-stage takes is a + b · rows, by least squares; below half a million rows, it is not, because baselines and scores take
-all of them. Memory is the process's own, without the pages of mapped files. With ``--minutes``, tables twice as large
-follow as long as time is left. The last table is compared with the line through the others.
+It is not a workload of ``python -m benchmarks``, because it takes minutes. Each table has six inputs and a target, is
+written as Parquet, and is trained on with ``--stream`` in a process of its own, which has trained on a tiny table
+before. The time of a stage is fitted as a + b · rows, by least squares. This does not hold below half a million rows,
+where baselines and scores use all rows. Memory is the process's own, without the pages of mapped files. With
+``--minutes``, tables twice as large follow while time is left. The last table is compared with the line through the
+others.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def make(path: Path, count: int) -> None:
 
 
 def worker(path: str) -> None:
-    """Train on a tiny table and then on this one, and print what each stage took as JSON."""
+    """Train on a tiny table and then on this one, and print the time of each stage as JSON."""
     from chainrule import tables
 
     warnings.simplefilter("ignore")
@@ -85,7 +86,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
 
 
 def planned(found: dict[int, dict[str, float]], count: int) -> dict[str, float]:
-    """Return what a table would take by the lines through those that were measured."""
+    """Return the times and sizes of a table by the lines through the measured ones."""
     lines = {name: np.polyfit([*found], [one[name] for one in found.values()], 1) for name in (*STAGES, *SIZES)}
     return {name: max(0.0, float(np.polyval(line, count))) for name, line in lines.items()}
 
@@ -96,7 +97,7 @@ def total(one: dict[str, float], epochs: int = EPOCHS) -> float:
 
 
 def cells(one: dict[str, float]) -> dict[str, str]:
-    """Return the cells of a line of the table."""
+    """Return the cells of a row of the table."""
     seconds = {stage: one[stage] for stage in STAGES} | {"all, with ten epochs": total(one, 10)}
     times = {name: f"{report.number(s)} s" if s < 600 else f"{s / 60:.0f} min" for name, s in seconds.items()}
     return times | {
@@ -107,7 +108,7 @@ def cells(one: dict[str, float]) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.large_table", description=__doc__.splitlines()[0])
     parser.add_argument("--millions", type=float, nargs="+", default=[0.5, 1, 2, 4], help="rows of the tables")
-    parser.add_argument("--minutes", type=float, default=0.0, help="go on with larger tables for this long in all")
+    parser.add_argument("--minutes", type=float, default=0.0, help="keep doubling the table, up to this total time")
     parser.add_argument("--keep", action="store_true", help="write results/large_table.json")
     given = parser.parse_args()
     start = time.monotonic()
@@ -127,7 +128,7 @@ def main() -> None:
     *others, last = found
     if len(others) > 1:
         guess = total(planned({count: found[count] for count in others}, last))
-        print(f"the line of the others gives {guess / total(found[last]):.2f} times the seconds of {last:,} rows")
+        print(f"the smaller tables predict {guess / total(found[last]):.2f} times the seconds of {last:,} rows")
     plan = planned(found, GOAL)
     print(f"{GOAL:13,} rows  {'  '.join(f'{name} {cell}' for name, cell in cells(plan).items())}")
     if given.keep:

@@ -1,8 +1,8 @@
 """Prediction of many files into a folder: ``python -m benchmarks.predict_large`` prints its speed and its memory.
 
 It is not a workload of ``python -m benchmarks``, because the files take disk space and minutes. Each command is a
-process of its own: rows per second, CPU time and the peak of resident memory include its start and its imports. Larger
-numbers of files show that the memory does not grow.
+process of its own: rows per second, CPU time and peak resident memory include its start and its imports. Larger numbers
+of files show that the memory does not grow.
 """
 
 from __future__ import annotations

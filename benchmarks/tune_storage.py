@@ -1,8 +1,8 @@
-"""What a storage costs a shared search: ``python -m benchmarks.tune_storage`` prints milliseconds a trial.
+"""The cost of a storage in a shared search: ``python -m benchmarks.tune_storage`` prints milliseconds per trial.
 
 The trials are those of ``chainrule tune --storage`` without training: a point is drawn, ten epochs in each of three
 folds are reported, the pruner decides after each, and the outcome is written. Each line is the median of runs in turns,
-each with a study of its own. The PostgreSQL server is one on this machine that does not wait for the disk; over a
+each with a study of its own. The PostgreSQL server runs on this machine, and does not wait for the disk; over a
 network, each of the hundreds of queries of a trial takes longer.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import report
 
-sys.path.append(str(Path(__file__).parents[1] / "tests"))  # where a PostgreSQL server is started
+sys.path.append(str(Path(__file__).parents[1] / "tests"))  # with the module that starts a PostgreSQL server
 
 EPOCHS, FOLDS = 10, 3
 MEMORY = "in memory"
@@ -63,7 +63,7 @@ def study_in(storage: Any, problem: Any) -> Iterator[Any]:
 
 
 def sqlite(path: Path) -> Any:
-    """Return a SQLite storage that writes ahead."""
+    """Return a SQLite storage with a write-ahead log."""
     import optuna
     import sqlalchemy
 
@@ -74,7 +74,7 @@ def sqlite(path: Path) -> Any:
 
 
 def milliseconds(opened: Callable[[], Any], problem: Any, trials: int) -> float:
-    """Search, and return the milliseconds a trial."""
+    """Search, and return the milliseconds per trial."""
     from chainrule.tables.tuning import Search
 
     with opened() as study:
@@ -88,7 +88,7 @@ def main() -> None:
     from chainrule.tables.tuning import shared
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tune_storage", description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=50, help="of a run")
+    parser.add_argument("--trials", type=int, default=50, help="trials of a run")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--keep", action="store_true", help="write results/tune_storage.json")
     given = parser.parse_args()
@@ -101,7 +101,7 @@ def main() -> None:
             import postgres
 
             server = stack.enter_context(postgres.server())
-        except BaseException as error:  # noqa: BLE001  (pytest's Skipped is none of Exception's)
+        except BaseException as error:  # noqa: BLE001  (pytest's Skipped is not an Exception)
             print(f"Without PostgreSQL: {error}", file=sys.stderr)
         for turn in range(given.repeats):
             ways = {

@@ -128,7 +128,7 @@ def test_an_address_of_no_scheduler(client, monkeypatch):
     assert refused(dask="tcp://127.0.0.1:1").startswith(f"{nobody}1: ")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert refused(dask=f"tcp://127.0.0.1:{port}") == f"{nobody}{port}: no answer of a scheduler."
+        assert refused(dask=f"tcp://127.0.0.1:{port}") == f"{nobody}{port}: no scheduler answered."
     worker = next(iter(client.nthreads()))
     assert refused(dask=worker) == f"{worker} is a Dask worker: give the scheduler's address."
     assert refused(dask=client, jobs=2).startswith("--n-jobs: with --dask, each thread of a worker runs a trial")
@@ -138,9 +138,9 @@ def test_workers_that_cannot_run_a_trial(client, monkeypatch):
     with monkeypatch.context() as other:
         other.setattr(on_dask, "__version__", "9.9")
         assert "has chainrule 0." in (said := refused(dask=client))
-        assert said.endswith(", and this process 9.9: install the same version on all.")
+        assert said.endswith(", but this process has 9.9: install the same version everywhere.")
     monkeypatch.setattr(on_dask, "NEEDED", ("optuna", "no_such_package"))
-    assert " lacks no_such_package. Type there: pip install -e " in refused(dask=client)
+    assert " lacks no_such_package. Run there: pip install -e " in refused(dask=client)
 
 
 def test_a_trial_that_kills_every_worker_is_an_error(client, monkeypatch):

@@ -145,7 +145,7 @@ class TableEncoding:
         return columns
 
     def scaled(self, X: Any) -> Float[Array, "rows values"]:
-        """Return z, cut at ±100 but without the smooth clip, as float64."""
+        """Return z as float64, cut at ±100 but without the smooth clip."""
         return self._scaled(self._with_missing(self._values(self.columns(X))))
 
     def encode(self, z: Float[Array, "rows values"]) -> Float[Array, "rows inputs"]:

@@ -17,8 +17,8 @@ from chainrule.network import Network
 
 __all__ = ["Ensemble", "Unit"]
 
-ROWS = 2**16  # predicted at a time,
-CACHED = 2**13  # and encoded: their columns stay in the cache
+ROWS = 2**16  # rows predicted at a time
+CACHED = 2**13  # rows encoded at a time: their columns stay in the cache
 
 
 @final
@@ -125,7 +125,7 @@ class Ensemble:
             inputs[here] = self.encoding.encode(z)
             if self.linear is not None:
                 linear[here] = link(z @ self.linear[0] + self.linear[1])
-        # columns that are contiguous: operations along a row of few values are slow
+        # contiguous columns: operations along short rows are slow
         found = [link(network.logits(inputs).astype(np.float64, order="F")) for network in self.networks]
         mean = np.mean(found, axis=0)
         return mean if self.linear is None else (1 - self.linear[2]) * mean + self.linear[2] * linear

@@ -571,7 +571,7 @@ class SoftmaxCrossEntropy(Loss):
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.row = np.max(y, axis=1, keepdims=True, out=memo.row)
-        p = empty(y.shape, y) if memo.p is None else memo.p  # in the order of rows, unlike y perhaps
+        p = empty(y.shape, y) if memo.p is None else memo.p  # in the order of rows, unlike some y
         memo.p = p = np.subtract(y, memo.row, out=p)  # the logits, shifted by a constant per row
         smoothing, (rows, classes) = self.label_smoothing, p.shape
         if t.ndim == 1:

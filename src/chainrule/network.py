@@ -41,7 +41,7 @@ ELSEWHERE = {
 }  # fmt: skip
 """Methods of networks in other libraries, and what to type here."""
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): small enough for the cache
-GPU_CHUNKS = 16  # this many of them at once on a GPU, which needs more rows to be busy
+GPU_CHUNKS = 16  # chunks at a time on a GPU, which needs more rows to be busy
 MANY = 100_000_000  # operations, some milliseconds of NumPy, from which on predict() asks for machine code
 
 
@@ -328,7 +328,7 @@ class Network(Shown):
         return X
 
     def near(self, x: Any) -> Any:
-        """Return x on the network's device; x itself if it is there, or if it is sparse."""
+        """Return x on the network's device; x itself if it is already there, or sparse."""
         return x if is_sparse(x) else to(x, self.device)
 
     def check_categories(self, X: Any, name: str = "X") -> None:
@@ -381,7 +381,7 @@ class Network(Shown):
         return y
 
     def _far_logits(self, X: Any, chunk: int) -> Array:
-        """Return y where X is, computed on the network's device."""
+        """Return y in the memory of X, computed on the network's device."""
         self.check_categories(X)
         with using(self.device):
             chunks = (X[start : start + chunk] for start in range(0, X.shape[0], chunk))
@@ -436,8 +436,8 @@ class Network(Shown):
         Parameters
         ----------
         device : str
-            ``"cpu"``, or ``"cuda"`` for the first NVIDIA GPU, ``"cuda:1"`` for the second, which needs CuPy, the extra
-            ``cuda``. ``predict`` takes rows from either memory, and returns its result there.
+            ``"cpu"``, ``"cuda"`` for the first NVIDIA GPU, or ``"cuda:1"`` for the second. A GPU needs CuPy (the extra
+            ``cuda``). ``predict`` takes rows from either memory, and returns its result in the same one.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""Where arrays are: in main memory, or in that of an NVIDIA GPU, as arrays of CuPy.
+"""Arrays in main memory, or in the memory of an NVIDIA GPU as arrays of CuPy.
 
-NumPy's functions dispatch on CuPy's arrays, so layers, losses and optimizers are written once. What they need beside
-those functions is here: memory next to other memory, and the few steps between the two. Nothing is moved implicitly.
-Only this module and ``training/compiled/cupy.py`` use CuPy (the extra ``cuda``).
+NumPy's functions dispatch on CuPy's arrays, so layers, losses and optimizers are written once. This module has the rest
+that they need: new arrays next to others, and the few moves between both memories. Nothing is moved implicitly. Only
+this module and ``training/compiled/cupy.py`` use CuPy (the extra ``cuda``).
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def using(device: str) -> Iterator[None]:
 
 
 def free_memory(device: str) -> int:
-    """Return the free bytes of a GPU, with those that CuPy keeps for reuse."""
+    """Return the free bytes of a GPU, including those that CuPy keeps for reuse."""
     cupy = require("cupy", "cuda")
     with using(device):
         return int(cupy.cuda.runtime.memGetInfo()[0]) + int(cupy.get_default_memory_pool().free_bytes())
@@ -142,19 +142,19 @@ def empty(shape: tuple[int, ...], like: Array) -> Array:
 
 @functools.cache
 def kernel(inputs: str, outputs: str, body: str, name: str, preamble: str = "") -> Any:
-    """Return a function that runs lines of CUDA C++ for each element of its arrays; the outputs are given to it."""
+    """Return a function that runs lines of CUDA C++ for each element of its arrays; the caller passes the outputs."""
     return require("cupy", "cuda").ElementwiseKernel(inputs, outputs, body, name, preamble=preamble, no_return=True)
 
 
 @functools.cache
 def reduction(inputs: str, outputs: str, each: str, both: str, last: str, name: str) -> Any:
-    """Return a function that reduces arrays to one number, from ``a`` and ``b`` to ``both``, starting with 0."""
+    """Return a function that reduces arrays to one number: ``both`` combines ``a`` and ``b``, starting with 0."""
     return require("cupy", "cuda").ReductionKernel(inputs, outputs, each, both, last, "0", name)
 
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Multiply float32 matrices with factors of 11 bits ("tf32") on GPUs that can, or in float32."""
+    """Multiply float32 matrices with factors rounded to 11 bits ("tf32") on GPUs that support it, or in float32."""
     if name == "float32":
         yield
         return
@@ -168,6 +168,6 @@ def precision(name: str) -> Iterator[None]:
 
 
 def gpu_name(device: str) -> str:
-    """Return the name of the model of a GPU."""
+    """Return the model name of a GPU."""
     properties = require("cupy", "cuda").cuda.runtime.getDeviceProperties(int(device.partition(":")[2]))
     return str(properties["name"].decode())

@@ -33,10 +33,10 @@ def writeable(array: Array) -> bool:
 
 
 def return_freed_memory() -> None:
-    """Let the process return arrays of 1 MiB and more to the system when they are freed, where its malloc is glibc's.
+    """Make the process return freed arrays of 1 MiB or more to the system, if its malloc is glibc's.
 
-    By default, glibc keeps them in a heap for each thread. Arrays of a long stream of blocks leave gaps there, and the
-    heaps grow for minutes.
+    By default, glibc keeps them in a heap for each thread. The arrays of a long stream of blocks leave gaps there, and
+    the heaps grow for minutes.
     """
     if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
         ctypes.CDLL(None).mallopt(-3, 2**20)  # M_MMAP_THRESHOLD

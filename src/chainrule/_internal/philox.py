@@ -1,7 +1,7 @@
-"""A random generator for GPUs: the numbers of a call are a function of the seed, the call's number and their index.
+"""A random generator for GPUs: numbers depend only on the seed, the number of the call and their index.
 
-Philox4x32-10: ten rounds of multiplications on a counter of four 32-bit words, with the seed as its key. There is no
-state in the memory of the GPU, so a checkpoint holds two words and a count, and any number of threads can draw.
+Philox4x32-10: ten rounds of multiplications on a counter of four 32-bit words, with the seed as its key. It keeps no
+state in GPU memory, so a checkpoint holds two words and a count, and any number of threads can draw.
 
 Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (2011).
 """
@@ -58,7 +58,7 @@ class Philox:
         self._calls = 0
 
     def arguments(self) -> tuple[int, int, int]:
-        """Return the arguments of a kernel that draws numbers: the call and the key. Each call gets other ones."""
+        """Return the arguments of a kernel that draws numbers: the number of the call and the key."""
         self._calls += 1
         return self._calls & 0xFFFFFFFF, self._key[0], self._key[1]
 

@@ -267,7 +267,7 @@ class TuneOptions(TableTraining, NetworkOptions):
         ),
     ] = None  # fmt: skip
     dask: Annotated[
-        Text, option(SEARCH, "Run the trials on a Dask cluster: its scheduler, tcp://HOST:PORT.", metavar="ADDRESS")
+        Text, option(SEARCH, "Run trials on the Dask cluster of a scheduler, tcp://HOST:PORT.", metavar="ADDRESS")
     ] = None
     seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
     out: Annotated[

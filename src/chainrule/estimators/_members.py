@@ -161,7 +161,7 @@ class Members:
         held_out = self.X[member.held_out]
         if not len(held_out):
             return history["loss"][-1], np.zeros((0, *network.output_shape))
-        logits = engine.logits(network, held_out, threads=1)  # also of few rows: the machine code is loaded
+        logits = engine.logits(network, held_out, threads=1)  # even for few rows: the machine code is loaded
         return history["loss"][-1], network.logits(held_out) if logits is None else logits
 
     def _deliver(self, member: Member, loss: float, logits: Array) -> None:

@@ -39,10 +39,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
         array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
     device : str, optional
-        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. ``network_`` is in main memory
-        afterwards, so predictions and files do not need the GPU.
+        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. Afterwards, ``network_`` is
+        in main memory, so predictions and files do not need the GPU.
     precision : {"float32", "tf32"}
-        How the GPU multiplies, as for :func:`chainrule.train`.
+        Precision of matrix products on a GPU, as for :func:`chainrule.train`.
     threshold : float or sequence of float, optional
         The probability above which ``predict`` chooses the second of two classes, or a label; 1/2 by default. For more
         classes, a number for each: the one with the largest probability / threshold is chosen. If missing a case costs

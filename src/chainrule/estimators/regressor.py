@@ -53,10 +53,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
         array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
     device : str, optional
-        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. ``network_`` is in main memory
-        afterwards, so predictions and files do not need the GPU.
+        Where to train, as for :func:`chainrule.train`: ``"cuda"`` for an NVIDIA GPU. Afterwards, ``network_`` is
+        in main memory, so predictions and files do not need the GPU.
     precision : {"float32", "tf32"}
-        How the GPU multiplies, as for :func:`chainrule.train`.
+        Precision of matrix products on a GPU, as for :func:`chainrule.train`.
 
     Attributes
     ----------

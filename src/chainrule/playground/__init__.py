@@ -1,4 +1,4 @@
-"""The playground: a page in the browser, or in a cell of a notebook, in which :func:`chainrule.train` runs."""
+"""The playground: a page in the browser, or in a notebook cell, in which :func:`chainrule.train` runs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["widget"]
 
 
 def widget(begin: Any = None, y: Any = None) -> Playground:
-    """Return the playground as a widget: the last line of a cell shows it.
+    """Return the playground as a widget, which a notebook shows on the last line of a cell.
 
-    What trains is :func:`chainrule.train` in the kernel, in a thread. Training ends when the widget is closed or its
-    output is cleared, and pauses when the kernel is interrupted. While a cell runs, training goes on, but clicks may
-    have to wait.
+    :func:`chainrule.train` runs in a thread of the kernel. Training ends when the widget is closed or its output is
+    cleared, and pauses when the kernel is interrupted. While a cell runs, training continues, but the page may respond
+    late.
 
     Parameters
     ----------
     begin : str, mapping or array (rows, inputs), optional
-        What to begin with: the name of a lesson, a link copied from a playground, the path of a CSV file or of a state
-        in a JSON file, or a state; by default two circles. Or the rows of your data, also as a data frame, whose
-        names of columns are kept.
+        A lesson's name, a link copied from a playground, the path of a CSV file or of a state in a JSON file, or a
+        state; by default, two circles. Or the rows of your data: an array, or a data frame, whose column names are
+        kept.
     y : array (rows,), optional
-        The targets of your rows: classes if they are texts or up to 20 different whole numbers, or else numbers to
+        The targets of your rows: classes if they are text or up to 20 different whole numbers; otherwise, numbers to
         predict.
 
     Returns
@@ -37,8 +37,8 @@ def widget(begin: Any = None, y: Any = None) -> Playground:
     Raises
     ------
     ValueError
-        If there is no such lesson or file, or if the playground does not take the rows or the state; it says what the
-        limits are.
+        If there is no such lesson or file, or if the playground does not accept the rows or the state; the message
+        gives the limits.
     ImportError
         If anywidget is not installed.
 

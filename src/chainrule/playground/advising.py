@@ -35,5 +35,5 @@ def shown_to_its_page(usual: Callable[..., Any]) -> Callable[..., Any]:
 
 @cache
 def listen_to_advice() -> None:
-    """From now on, show the advice on a page's network to that page."""
+    """Begin to show the advice on a page's network on that page."""
     warnings.showwarning = shown_to_its_page(warnings.showwarning)

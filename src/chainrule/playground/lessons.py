@@ -133,7 +133,7 @@ def from_link(link: str) -> Any:
 
 
 def opened(begin: str | None) -> dict[str, Any]:
-    """Return the state to begin with: of a lesson or a link, or that which a file holds, rows or a whole state."""
+    """Return the state to begin with: that of a lesson or a link, or of a file with rows or a whole state."""
     if begin is None:
         return BEGIN
     if begin in LESSONS:

@@ -1,4 +1,4 @@
-"""The playground in a cell of a notebook: the page of the server, whose messages go through the kernel."""
+"""The playground in a notebook cell: the server's page, whose messages go through the kernel."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = ["Playground", "stated"]
 T = TypeVar("T")
 
 STATIC = files("chainrule").joinpath("playground", "static")
-NETWORKS = 8  # of one widget, in all its views: a page that crashes does not say that it has left
-WAIT = 60.0  # seconds for what a network is asked from Python
+NETWORKS = 8  # of one widget, in all its views: a page that crashes does not report that it is gone
+WAIT = 60.0  # seconds for an answer to Python's question about a network
 
 
 class Playground(anywidget.AnyWidget):
@@ -59,7 +59,7 @@ class Playground(anywidget.AnyWidget):
 
     @property
     def state(self) -> Any:
-        """The state: data, network, training, lesson. Assign one, or whatever else ``widget`` takes, to open it."""
+        """The state: data, network, training, lesson. Assign one, or anything else that ``widget`` takes."""
         return copy.deepcopy(self._state)
 
     @state.setter
@@ -68,7 +68,7 @@ class Playground(anywidget.AnyWidget):
         self._tell({"type": "configure", "state": self._state})
 
     def code(self) -> str:
-        """Return the call of ``train`` that gives the network as it is now, as Python."""
+        """Return Python code: the call of ``train`` that gives the network as it is now."""
         return program(self._taken())
 
     def network(self) -> Network:
@@ -131,7 +131,7 @@ class Playground(anywidget.AnyWidget):
 
 
 class _Question(dict[str, Any]):
-    """A message from Python: what a function returns between two steps of training, in the thread of the session."""
+    """A message from Python: a function to call between two steps of training, in the session's thread."""
 
     def __init__(self, ask: Callable[[], Taken]) -> None:
         super().__init__(type="question")
@@ -145,7 +145,7 @@ def _answer(session: Session, message: Mapping[str, Any]) -> None:
         answer(session, message)
 
 
-# ---------------------------------------------------------- what a widget begins with
+# ---------------------------------------------------------- the state that a widget begins with
 
 
 def stated(begin: Any, y: Any = None) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def stated(begin: Any, y: Any = None) -> dict[str, Any]:
 
 
 def table(X: Any, y: Any) -> str:
-    """Return rows and their targets as CSV, to the bit of a float32.
+    """Return rows and their targets as CSV, with all digits of a float32.
 
     >>> print(table([[1.0, 0.1], [2.0, 0.5]], ["a", "b"]), end="")
     x1,x2,target
@@ -193,11 +193,11 @@ _shown: WeakSet[Playground] = WeakSet()
 
 
 def _pause_on_interrupt(widget: Playground) -> None:
-    """Have the kernel's interrupt pause training, which otherwise reaches nothing while no cell runs."""
+    """Make the kernel's interrupt pause training: while no cell runs, it would have no effect."""
     _shown.add(widget)
     kernel = getattr(get_ipython(), "kernel", None)
     if kernel is not None:
-        kernel.saved_sigint_handler = _pause_all  # which it sets when this cell is done
+        kernel.saved_sigint_handler = _pause_all  # the kernel installs it when this cell is done
 
 
 def _pause_all(*_: Any) -> None:

@@ -41,7 +41,7 @@ def steps_of(prepare: Any, schema: Schema) -> list[Step]:
 
 
 def prepared(prepare: Any, schema: Schema) -> Callable[[pl.DataFrame], Array]:
-    """Return a fitted preparation as a function of a frame, faster: it looks categories up."""
+    """Return a fitted preparation as a faster function of a frame, which looks categories up."""
     columns = {column.name: column for column in schema.used}
     parts: list[Callable[[pl.DataFrame], Array]] = []
     for name, fitted, which in prepare.transformers_:
@@ -53,7 +53,7 @@ def prepared(prepare: Any, schema: Schema) -> Callable[[pl.DataFrame], Array]:
 
 
 def _rows_of(step: Lookup, frame: pl.DataFrame) -> Array:
-    """Return the row of the table for each value of a column."""
+    """Return the row of the lookup table for each value of a column."""
     (name,), others = step.columns, len(step.keys)
     index = frame[name].replace_strict(step.keys, range(others), default=others, return_dtype=pl.UInt32)
     return np.asarray(step.table[index.to_numpy()])

@@ -186,7 +186,7 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
-    """Return numbers and None, or the index of each row's class, or 0 and 1 for each label, and the probabilities."""
+    """Return predictions (numbers, class indices, or 0 and 1 for each label) and probabilities (None for numbers)."""
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)

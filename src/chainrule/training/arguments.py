@@ -177,17 +177,17 @@ def check_accumulate(accumulate: int, batches: int) -> int:
 
 
 def placed(network: Network, device: str | None, precision: str, ranks: Ranks) -> Network:
-    """Return the network, or a copy of it on the device to train on."""
+    """Return the network, or a copy of it on the training device."""
     if precision not in ("float32", "tf32"):
         raise ValueError(f"train: precision: expected 'float32' or 'tf32', got {precision!r}.")
     device = network.device if device is None else check_device("train", device)
     if precision == "tf32" and (device == CPU or network.dtype != "float32"):
         raise ValueError(
             f"train: precision='tf32' is for float32 networks on a GPU, got {network.dtype} on {device!r}: give "
-            "device='cuda', or leave it out."
+            "device='cuda' and a float32 network, or omit precision."
         )
     if device != CPU and ranks.size > 1:
-        raise ValueError(f"train: reduce and device={device!r}: ranks train on CPUs: give one of the two.")
+        raise ValueError(f"train: reduce and device={device!r}: ranks train on CPUs; give only one of the two.")
     return network if device == network.device else network.to(device)
 
 

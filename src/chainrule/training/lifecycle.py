@@ -129,7 +129,7 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
 
 @contextmanager
 def returned(work: Work, home: Network, state: Memo | None) -> Iterator[None]:
-    """Copy what was trained on another device into the network, and the optimizer state, that were given."""
+    """Copy the result of training on another device into the given network and optimizer state."""
     try:
         yield
     finally:

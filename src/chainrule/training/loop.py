@@ -130,12 +130,12 @@ def train(
         ``chainrule.parallel.MPI()``. X, t and the validation data are this process's share of the rows; everything else
         must be the same in each. Each step, and the history, are those of all rows together.
     device : str, optional
-        Where to train: ``"cpu"``, or ``"cuda"`` for the first NVIDIA GPU, ``"cuda:1"`` for the second (the extra
-        ``cuda``). By default, where the network is (:meth:`Network.to`). Elsewhere a copy is trained, which callbacks
-        see as ``run.network``; afterwards its values are copied back. Rows are moved to the GPU once if they fit.
+        Where to train: ``"cpu"``, ``"cuda"`` for the first NVIDIA GPU, or ``"cuda:1"`` for the second (the extra
+        ``cuda``). By default, the network's device (:meth:`Network.to`). On another device, a copy is trained, which
+        callbacks see as ``run.network``; its values are copied back at the end. Rows that fit are moved to a GPU once.
     precision : {"float32", "tf32"}
-        How a GPU multiplies float32 matrices: "tf32" rounds the factors to 11 bits, which is several times as fast on
-        cards since 2020.
+        Precision of products of float32 matrices on a GPU: "tf32" rounds the factors to 11 bits, which is several
+        times as fast on cards since 2020.
     resume : path, optional
         Folder of a :class:`~chainrule.Checkpoint` to resume from. Training continues after the last saved epoch and
         gives results bit-identical to an uninterrupted run. All other arguments must be unchanged, except that

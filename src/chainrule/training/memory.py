@@ -27,7 +27,7 @@ def check_network_writable(network: Network) -> None:
 
 
 def moved_state(optimizer: Optimizer, home: Network, state: Memo | None, network: Network) -> Memo:
-    """Return the checked state of ``home``, for ``network``: the same one, or the copy that is trained elsewhere."""
+    """Return the checked state of ``home`` for ``network``: the same network, or its copy on another device."""
     if network is home or state is None:
         return checked_state(optimizer, network, state)
     given, moved = checked_state(optimizer, home, state), optimizer.start(network.theta, network.weights)

@@ -42,7 +42,7 @@ class Work:
     accumulate: int = 1
     layer_rates: Mapping[int, float] = field(default_factory=dict)
     ranks: Ranks = ALONE
-    precision: str = "float32"  # of products on a GPU
+    precision: str = "float32"  # of matrix products on a GPU
 
 
 class Steps(ABC):

@@ -80,8 +80,8 @@ def tune(
         Where the study is instead: ``journal:FOLDER``, or ``postgresql://USER@HOST/DATABASE``, with ``#NAME`` for one
         of several studies. All processes that are given the same storage search together; ``trials`` is their total.
     dask : str or distributed.Client, optional
-        A Dask cluster, by the address of its scheduler or a client: a trial is trained on each thread of its workers,
-        instead of in this process. They need chainrule, but neither the table nor the study.
+        A Dask cluster, given by the address of its scheduler or a client: each thread of its workers trains a trial,
+        instead of this process. The workers need chainrule, but neither the table nor the study.
     on_trial : function, optional
         Called after each trial with its :class:`TrialRecord` and the tuple of all finished ones.
     on_message : function, optional
@@ -125,7 +125,7 @@ def tune(
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
     if dask is not None and jobs != 1:
-        raise ValueError("--n-jobs: with --dask, each thread of a worker runs a trial: omit it.")
+        raise ValueError("--n-jobs: with --dask, each thread of a worker runs a trial, so omit --n-jobs.")
     if storage is not None:
         shared.check_address(storage)
     if isinstance(source, str) and source == "-":

@@ -1,7 +1,7 @@
-"""Trials on the workers of a Dask cluster: they train, and only the process that asked for the search writes the study.
+"""Trials on the workers of a Dask cluster; only the process that runs the search writes the study.
 
-A trial is one task. Its epochs come back in a queue on the scheduler; a task that the search no longer wants, or whose
-process has ended, is known by its state on its own worker. If a worker dies, Dask starts its tasks again elsewhere.
+A trial is one task. Its epochs come back through a queue on the scheduler. If the search no longer wants the task, or
+its process has ended, the worker sees this in the task's state. If a worker dies, Dask starts its tasks elsewhere.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from chainrule.tables.sources.names import shown
 from chainrule.tables.tuning.objective import Outcome, Problem, Report
 from chainrule.tables.tuning.study import MOST_UNFINISHED
 
-SECONDS = 10.0  # to wait for an answer of the scheduler
+SECONDS = 10.0  # to wait for an answer from the scheduler
 ALONE = 60.0  # seconds to wait for a first worker
-EVERY = 0.3  # seconds between two messages of a trial, and two looks at them
-NEEDED = ("optuna", "polars", "skrub", "skops")  # of a worker
+EVERY = 0.3  # seconds between messages of a trial, and between reads of them
+NEEDED = ("optuna", "polars", "skrub", "skops")  # packages on a worker
 
 __all__ = ["Cluster", "connected"]
 
@@ -58,7 +58,7 @@ class Cluster:
         ConnectionError
             When the scheduler or all workers are lost.
         ChildProcessError
-            When a trial has killed one worker after the other.
+            When a trial has killed one worker after another.
         """
         over = threading.Event()
         try:
@@ -73,7 +73,7 @@ class Cluster:
         with contextlib.closing(self._answers(held, point, over)) as answers:
             while not isinstance(answer := next(answers), Outcome):
                 step, values = answer
-                if step > last:  # else a worker has died, and another one begins again
+                if step > last:  # otherwise, a worker has died, and another one begins again
                     last = step
                     report(step, [*values])
         return answer
@@ -98,13 +98,13 @@ class Cluster:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn the errors of a cluster into sentences."""
+        """Raise the errors of a cluster with messages that explain them."""
         try:
             yield
         except require("distributed.scheduler", "dask").KilledWorker:
             raise ChildProcessError(
-                "a trial has killed several Dask workers, perhaps for lack of memory: give them more, or use fewer "
-                "threads for each. The same command resumes."
+                "a trial has killed several Dask workers, perhaps for lack of memory: give them more, or start "
+                "them with fewer threads. The same command resumes the search."
             ) from None
         except (OSError, CancelledError, asyncio.CancelledError) as error:
             why = str(error) if isinstance(error, OSError) else "its scheduler or all of its workers are gone"
@@ -125,9 +125,9 @@ def connected(dask: Any) -> Iterator[Cluster]:
     Raises
     ------
     ValueError
-        When the address is not one, or the workers lack a package or have another version of chainrule.
+        When the address is invalid, or the workers lack a package or have another version of chainrule.
     ConnectionError
-        When nothing answers there, or something else does.
+        When nothing answers there, or something other than a scheduler.
     """
     distributed = require("distributed", "dask")
     with contextlib.ExitStack() as stack:
@@ -138,7 +138,7 @@ def connected(dask: Any) -> Iterator[Cluster]:
                 raise ValueError(f"--dask: expected the address of a scheduler, tcp://HOST:PORT, got {got!r}.")
             _check_scheduler(dask)
             client = stack.enter_context(distributed.Client(dask, timeout=SECONDS, set_as_default=False))
-            log = logging.getLogger("distributed.client")  # a sentence says what its tracebacks say
+            log = logging.getLogger("distributed.client")  # an error message replaces its tracebacks
             stack.callback(log.setLevel, log.level)
             log.setLevel(logging.CRITICAL)
         address = client.scheduler.address
@@ -149,7 +149,7 @@ def connected(dask: Any) -> Iterator[Cluster]:
 
 
 def _check_scheduler(address: str) -> None:
-    """Ask who answers at an address: a client would wait for ever for something that is not Dask."""
+    """Check that a scheduler answers at an address: a client would wait forever for anything else."""
     core = require("distributed.core", "dask")
 
     async def ask() -> Any:
@@ -158,10 +158,10 @@ def _check_scheduler(address: str) -> None:
             return await other.identity()
 
     try:
-        with ThreadPoolExecutor(1) as pool:  # a notebook's thread has a loop of its own
+        with ThreadPoolExecutor(1) as pool:  # a notebook's thread already has a loop
             found = pool.submit(asyncio.run, asyncio.wait_for(ask(), SECONDS + 1)).result()
-    except Exception as error:  # noqa: BLE001  (strangers' bytes raise any)
-        why = (str(error) or "no answer of a scheduler").rstrip(".")
+    except Exception as error:  # noqa: BLE001  (unknown bytes can raise anything)
+        why = (str(error) or "no scheduler answered").rstrip(".")
         raise ConnectionError(f"cannot connect to the Dask scheduler at {address}: {why}.") from None
     if found.get("type") != "Scheduler":
         raise ConnectionError(f"{address} is a Dask {found.get('type', '').lower()}: give the scheduler's address.")
@@ -177,11 +177,11 @@ def _check_workers(client: Any, address: str) -> None:
         packages = about["packages"]
         missing = [name for name in ("chainrule", *NEEDED) if packages[name] is None]
         if missing:
-            raise ValueError(f"--dask: the worker {worker} lacks {', '.join(missing)}. Type there: {install('tune')}")
+            raise ValueError(f"--dask: the worker {worker} lacks {', '.join(missing)}. Run there: {install('tune')}")
         if packages["chainrule"] != __version__:
             raise ValueError(
-                f"--dask: the worker {worker} has chainrule {packages['chainrule']}, and this process {__version__}: "
-                "install the same version on all."
+                f"--dask: the worker {worker} has chainrule {packages['chainrule']}, but this process has "
+                f"{__version__}: install the same version everywhere."
             )
 
 
@@ -192,7 +192,7 @@ def _trial(problem: Problem, point: dict[str, Any], name: str) -> Outcome:
     key = worker.get_current_task()
     unsent: list[tuple[int, list[float]]] = []
     sent = time.monotonic()
-    work_alone()  # the other threads of the worker have trials of their own
+    work_alone()  # the other threads of the worker run other trials
 
     def report(step: int, values: list[float]) -> None:
         nonlocal sent

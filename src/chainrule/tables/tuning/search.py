@@ -51,7 +51,7 @@ class Search:
     shared : bool
         Whether other processes search the same study.
     cluster : Cluster, optional
-        Where ``jobs`` trials are trained at a time; by default in worker processes of this machine.
+        Cluster that trains ``jobs`` trials at a time; by default, worker processes of this machine do.
     """
 
     study: optuna.Study

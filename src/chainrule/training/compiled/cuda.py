@@ -1,4 +1,4 @@
-"""Lines of CUDA C++: what a GPU computes for each number of an activation, a dropout mask, a loss or a step.
+"""Lines of CUDA C++ for each number of an activation, a dropout mask, a loss or an optimizer's step.
 
 They are the formulas of :mod:`chainrule.layers`, :mod:`chainrule.losses` and :mod:`chainrule.optimizers`, value by
 value: an array is read once instead of once for each operation. Comparisons are written so that NaN stays NaN.
@@ -15,11 +15,11 @@ from chainrule._internal.philox import INPUTS, SOURCE
 from chainrule.layers import ELU, GELU, SELU, HardSigmoid, LeakyReLU, Mish, ReLU, Sigmoid, SiLU, Softplus, Tanh
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Lion, Momentum, Nesterov, Optimizer, RMSProp
 
-MOST_CLASSES = 256  # one thread computes a row of the softmax; above, an array operation for all rows is faster
+MOST_CLASSES = 256  # one thread computes a row of the softmax; with more, array operations are faster
 
 
 class Activation(NamedTuple):
-    """y = f(z) and its slope, with a layer's constants a and b; ``from_y`` says that the slope needs y only."""
+    """y = f(z) and its slope, with a layer's constants a and b; with ``from_y``, the slope needs only y."""
 
     y: str
     slope: str

@@ -138,7 +138,7 @@ class _DeviceSteps(ArraySteps):
 
 
 def _runs(work: Work) -> list[tuple[slice, float, float]]:
-    """Return the runs of parameters with the same learning-rate multiplier and weight decay."""
+    """Return ranges of parameters with the same learning-rate multiplier and weight decay."""
     runs: list[tuple[slice, float, float]] = []
     optimizer = work.optimizer
     for entry in work.network.layout.entries:
@@ -181,7 +181,7 @@ def _alone(layer: Layer, memo: Memo) -> _Part:
 
 
 def _dense(activation: cuda.Activation, dense: Any, layer: Layer, below: Memo, memo: Memo) -> _Part:
-    """Return a Dense layer with the activation behind it: z = x W, then y = f(z + b) in one kernel."""
+    """Return a Dense layer with the activation after it: z = x W, then y = f(z + b) in one kernel."""
     add, slope = activation.with_bias(layer), activation.backward(layer)
 
     def forward(x: Any) -> Any:

@@ -186,7 +186,7 @@ def vector_bytes() -> int:
 
 
 def tile_rows() -> int:
-    """Return the rows of the largest tile, whose sums fill the vector registers: 32 with 512 bits, or 16."""
+    """Return the rows of the tallest tile, whose sums fill the vector registers: 32 of 512 bits, or 16."""
     return 8 if vector_bytes() == 64 else 6
 
 
@@ -319,7 +319,7 @@ class _Tile:
         return context.get_dummy_value()
 
     def _as_it_is(self) -> Any:
-        """Return metadata of a loop that LLVM leaves as it is: unrolled, it needs more than 16 registers."""
+        """Return metadata that keep LLVM from unrolling a loop, which would need more than 16 registers."""
         module = self.builder.module
         off = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
         loop = module.add_metadata([off])
@@ -366,7 +366,7 @@ class _Tile:
     def _mask(self, width: Any, n: int) -> Any:
         if not self.masked:
             return None
-        integer = ir.IntType(self.dtype.bitwidth)  # as wide as the values, as the registers of masks are
+        integer = ir.IntType(self.dtype.bitwidth)  # as wide as the values, like mask registers
         kind = ir.VectorType(integer, self.lanes)
         nothing = ir.Constant(kind, ir.Undefined)
         width = self.builder.trunc(width, integer) if self.dtype.bitwidth < 64 else width

@@ -18,7 +18,7 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
     A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f bf, C[m, f] at c + m cm + f, counted in values; rows of A
     may overlap. ``start`` is 0, 1 for C as it is, or the address of a row of values. ``packed`` is room for DEPTH rows
     of two vectors. The loops: DEPTH rows of B, a strip of them two vectors wide, then the rows of A, as many at a
-    time as a tile has: the strip stays in the first cache, and each value of it that is read is used for all of them.
+    time as a tile has: the strip stays in the first cache, and each value read from it is used for all of them.
     """
     wide = 2 * lanes(T)
     for k in range(0, max(depth, 1), DEPTH):
