@@ -9,8 +9,16 @@ from __future__ import annotations
 
 import inspect
 import json
+import operator
 
 import numpy as np
+
+OTHERS = (
+    "ElementwiseKernel", "ReductionKernel", "asarray", "cuda.Device", "cuda.runtime.getDeviceCount",
+    "cuda.runtime.getDeviceProperties", "cuda.runtime.memGetInfo", "empty", "get_default_memory_pool", "ndarray",
+    "_core._routines_linalg.COMPUTE_TYPE_TF32", "_core._routines_linalg.get_compute_type",
+    "_core._routines_linalg.set_compute_type",
+)  # fmt: skip
 
 
 def arguments(function: object) -> list[str] | None:
@@ -36,8 +44,17 @@ def main() -> None:
                 ufuncs.append(name)
             elif callable(ours) and theirs is not ours:
                 functions[f"{prefix}.{name}".strip(".")] = arguments(theirs)
+    import cupy._core._routines_linalg  # noqa: PLC0415
+
+    others = [name for name in OTHERS if operator.attrgetter(name)(cupy) is not None]
     methods = {name: arguments(getattr(cupy, name, None)) for name in dir(cupy.ndarray) if not name.startswith("_")}
-    names = {"version": cupy.__version__, "ufuncs": ufuncs, "functions": functions, "methods": methods}
+    names = {
+        "version": cupy.__version__,
+        "ufuncs": ufuncs,
+        "functions": functions,
+        "methods": methods,
+        "others": others,
+    }
     print(json.dumps(names, separators=(",", ":")))
 
 

@@ -427,22 +427,32 @@ def _set_compute_type(dtype: Any, value: int) -> None:
 
 
 def module() -> dict[str, ModuleType]:
-    """Return the modules to put in ``sys.modules``."""
-    cupy, core = ModuleType("cupy"), ModuleType("cupy._core")
-    cupy.ndarray, cupy.asarray = DeviceArray, asarray
-    cupy.empty = lambda shape, dtype: DeviceArray(np.empty(shape, dtype), new=True)
-    cupy.ElementwiseKernel, cupy.ReductionKernel = ElementwiseKernel, ReductionKernel
-    cupy.get_default_memory_pool = lambda: SimpleNamespace(free_bytes=lambda: 0)
-    runtime = SimpleNamespace(
-        getDeviceCount=lambda: MACHINE.gpus,
-        memGetInfo=lambda: (MACHINE.free, FREE),
-        getDeviceProperties=lambda _: {"name": b"Fake GPU"},
-    )
-    cupy.cuda = SimpleNamespace(Device=Device, runtime=runtime)
-    core.core = SimpleNamespace(COMPUTE_TYPE_TF32=3)
-    core.set_compute_type, core.get_compute_type = _set_compute_type, lambda _: MACHINE.compute_type
-    cupy._core = core
-    return {"cupy": cupy, "cupy._core": core}
+    """Return the modules to put in ``sys.modules``, with nothing that CuPy does not have."""
+    contents = {
+        "ndarray": DeviceArray,
+        "asarray": asarray,
+        "empty": lambda shape, dtype: DeviceArray(np.empty(shape, dtype), new=True),
+        "ElementwiseKernel": ElementwiseKernel,
+        "ReductionKernel": ReductionKernel,
+        "get_default_memory_pool": lambda: SimpleNamespace(free_bytes=lambda: 0),
+        "cuda.Device": Device,
+        "cuda.runtime.getDeviceCount": lambda: MACHINE.gpus,
+        "cuda.runtime.memGetInfo": lambda: (MACHINE.free, FREE),
+        "cuda.runtime.getDeviceProperties": lambda _: {"name": b"Fake GPU"},
+        "_core._routines_linalg.COMPUTE_TYPE_TF32": 3,
+        "_core._routines_linalg.set_compute_type": _set_compute_type,
+        "_core._routines_linalg.get_compute_type": lambda _: MACHINE.compute_type,
+    }
+    assert contents.keys() <= set(NAMES["others"]), "run tests/cupy_names.py where CuPy is installed"
+    places = ("cupy", "cupy.cuda", "cupy.cuda.runtime", "cupy._core", "cupy._core._routines_linalg")
+    modules = {name: ModuleType(name) for name in places}
+    for name in places[1:]:
+        parent, _, last = name.rpartition(".")
+        setattr(modules[parent], last, modules[name])
+    for name, value in contents.items():
+        place, _, last = f"cupy.{name}".rpartition(".")
+        setattr(modules[place], last, value)
+    return modules
 
 
 @contextmanager
@@ -450,7 +460,7 @@ def installed() -> Any:
     """Let chainrule find the stand-in instead of CuPy."""
     from chainrule._internal import backend  # noqa: PLC0415
 
-    before = {name: sys.modules.get(name) for name in ("cupy", "cupy._core")}
+    before = {name: sys.modules.get(name) for name in module()}
     sys.modules.update(module())
     caches = (backend.kernel, backend.reduction)
     MACHINE.gpus, MACHINE.current, MACHINE.free, MACHINE.compute_type = 2, 0, FREE, 0

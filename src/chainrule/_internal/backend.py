@@ -158,13 +158,13 @@ def precision(name: str) -> Iterator[None]:
     if name == "float32":
         yield
         return
-    core = require("cupy._core", "cuda")
-    before = core.get_compute_type(np.float32)
-    core.set_compute_type(np.float32, core.core.COMPUTE_TYPE_TF32)
+    products = require("cupy._core._routines_linalg", "cuda")  # where CuPy has these names
+    before = products.get_compute_type(np.float32)
+    products.set_compute_type(np.float32, products.COMPUTE_TYPE_TF32)
     try:
         yield
     finally:
-        core.set_compute_type(np.float32, before)
+        products.set_compute_type(np.float32, before)
 
 
 def gpu_name(device: str) -> str:

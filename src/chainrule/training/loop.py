@@ -134,8 +134,8 @@ def train(
         ``cuda``). By default, the network's device (:meth:`Network.to`). On another device, a copy is trained, which
         callbacks see as ``run.network``; its values are copied back at the end. Rows that fit are moved to a GPU once.
     precision : {"float32", "tf32"}
-        Precision of products of float32 matrices on a GPU: "tf32" rounds the factors to 11 bits, which is several
-        times as fast on cards since 2020.
+        Precision of products of float32 matrices on a GPU: "tf32" rounds the factors to 11 bits, for
+        the tensor cores of cards since 2020.
     resume : path, optional
         Folder of a :class:`~chainrule.Checkpoint` to resume from. Training continues after the last saved epoch and
         gives results bit-identical to an uninterrupted run. All other arguments must be unchanged, except that
