@@ -22,7 +22,7 @@ CPU = "cpu"
 
 def on_device(x: Any) -> bool:
     """Return whether x is an array in the memory of a GPU."""
-    return not isinstance(x, np.ndarray) and hasattr(x, "__cuda_array_interface__")
+    return not isinstance(x, np.ndarray) and hasattr(type(x), "__cuda_array_interface__")
 
 
 def is_array(x: Any) -> bool:
