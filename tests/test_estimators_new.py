@@ -66,6 +66,8 @@ DEFAULTS = {
     "layer_norm": False,
     "layers": None,
     "input_shape": None,
+    "device": None,
+    "precision": "float32",
 }
 CHANGES = [
     {"dropout": 0.5},
