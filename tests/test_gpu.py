@@ -16,11 +16,13 @@ import fake_cupy
 import variants
 from chainrule import layers, penalties, workspace
 from chainrule._internal import backend
+from chainrule._internal.names import public_classes
 from chainrule._internal.philox import INPUTS, SOURCE, Philox
 from chainrule.advice import LearningRateWarning
 from chainrule.layers import BatchNorm, Dense, Dropout, Flatten, ReLU, Tanh
 from chainrule.losses import SoftmaxCrossEntropy, SquaredError
 from chainrule.optimizers import SGD, Adam, AdamW, Momentum
+from chainrule.training import clipping
 from chainrule.training.arguments import placed
 from chainrule.training.clipping import Clip, ClipNorm, ClipValue
 from chainrule.training.compiled import cuda
@@ -169,7 +171,7 @@ def test_every_clip_is_the_same_to_the_bit(clip):
     clip.apply(grad)
     clip.apply(there)
     np.testing.assert_array_equal(there.get(), grad)
-    assert {cls.__name__ for cls in Clip.__subclasses__()} <= {"ClipNorm", "ClipValue"}
+    assert set(public_classes(clipping, Clip)) == {"ClipNorm", "ClipValue"}
 
 
 def test_nothing_converts_by_itself():

@@ -9,7 +9,7 @@ import pytest
 from sklearn.compose import ColumnTransformer
 
 from chainrule import tables
-from chainrule.tables import loading
+from chainrule.tables import evaluation, loading
 from chainrule.tables.casting import cast
 from chainrule.tables.leaks import find as find_leaks
 from chainrule.tables.report import build
@@ -258,16 +258,20 @@ def test_the_call_that_repeats_a_run_is_kept(tmp_path):
 
 
 def test_the_held_out_rows_are_prepared_once_for_scores_and_report(monkeypatch):
-    prepared, transform = [], ColumnTransformer.transform
+    counts, transform, prepared = [], ColumnTransformer.transform, evaluation.prepared
 
-    def counted(self, X):
-        prepared.append((self, len(X)))
+    def transformed(self, X):
+        counts.append((self, len(X)))
         return transform(self, X)
 
-    monkeypatch.setattr(ColumnTransformer, "transform", counted)
+    def counted(prepare, schema):
+        return lambda frame: counts.append((prepare, len(frame))) or prepared(prepare, schema)(frame)
+
+    monkeypatch.setattr(ColumnTransformer, "transform", transformed)
+    monkeypatch.setattr(evaluation, "prepared", counted)
     trained = train()
     build(trained)
-    rows = [count for by, count in prepared if by is trained.pipeline[0]]
+    rows = [count for by, count in counts if by is trained.pipeline[0]]
     assert rows == [trained.split.validation, trained.split.test]
 
 
