@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import shape_checking
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that; the tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config):
-    """Count tests for the checks of shapes, and give each worker of pytest-xdist one thread.
+    """Workers of pytest-xdist share the cores, where threads of BLAS would wait for each other: each worker has one.
 
-    The workers share the cores, where threads of BLAS would wait for each other; tests of threads ask for theirs. This
-    process is the one that starts the workers, before they import NumPy.
+    Tests of threads ask for theirs. This process is the one that starts the workers, before they import NumPy.
     """
-    config.pluginmanager.register(shape_checking)  # for doctests too, which a conftest.py elsewhere does not see
     if getattr(config.option, "numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 

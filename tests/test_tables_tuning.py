@@ -807,7 +807,7 @@ def test_a_journal_that_takes_long_to_replay_or_has_too_many_trials_is_refused(t
     began = time.monotonic()
     with pytest.raises(ValueError, match=r"it takes more than 0\.2 seconds to read"):
         run(tmp_path, 1)
-    assert time.monotonic() - began < 30  # not the hours of all of it
+    assert time.monotonic() - began < 2
 
 
 NEW_TRIAL = b'{"op_code":4,"worker_id":"a","study_id":0,"datetime_start":null}\n'

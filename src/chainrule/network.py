@@ -421,7 +421,7 @@ class Network(Shown):
         return self.layout.size + sum(layer.operations() for layer in self.layers)
 
     @property
-    def in_memory(self) -> Network:
+    def on_cpu(self) -> Network:
         """The network itself, or a copy in main memory if it is on a GPU."""
         return self if self.device == CPU else self.to(CPU)
 

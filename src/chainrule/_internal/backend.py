@@ -2,7 +2,7 @@
 
 NumPy's functions dispatch on CuPy's arrays, so layers, losses and optimizers are written once. This module has the rest
 that they need: new arrays next to others, and the few moves between both memories. Nothing is moved implicitly. Only
-this module and ``training/compiled/cupy.py`` use CuPy (the extra ``cuda``).
+this module imports CuPy (the extra ``cuda``).
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ def check_device(owner: str, device: Any) -> str:
     ...
     ValueError: train: device: expected 'cpu', 'cuda', or 'cuda:1' for the second GPU, got 'gpu'.
     """
-    name, _, number = device.partition(":") if isinstance(device, str) else ("", "", "")
-    if name == CPU and not _:
+    name, colon, number = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if name == CPU and not colon:
         return CPU
-    if name != "cuda" or (_ and not (number.isascii() and number.isdigit())):
+    if name != "cuda" or (colon and not (number.isascii() and number.isdigit())):
         raise ValueError(f"{owner}: device: expected 'cpu', 'cuda', or 'cuda:1' for the second GPU, got {device!r}.")
     count, why = _gpus()
     if not count:

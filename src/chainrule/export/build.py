@@ -42,7 +42,7 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
     builder = Builder()
     if isinstance(model, Network):
         x = Value("x", math.prod(model.input_shape))
-        y = add_network(builder, model.in_memory, x)
+        y = add_network(builder, model.on_cpu, x)
         named = classes if isinstance(model.loss, SoftmaxCrossEntropy) and len(classes) == y.size else ()
         return _finished(builder, model, x, (), y, named)
     if isinstance(model, TableModel):

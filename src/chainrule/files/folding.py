@@ -65,7 +65,7 @@ def fold(network: Network) -> Network:
     Source: Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference"
     (2017), section 3.2.
     """
-    network = network.in_memory
+    network = network.on_cpu
     arrays: list[dict[str, Array]] = [{} for _ in network.layers]
     for entry, array in network.arrays():
         arrays[entry.layer][entry.name] = array

@@ -75,7 +75,7 @@ def check_gradient(
     tolerance = check_real("check_gradient", "tolerance", tolerance, 0, open_low=True)
     if not network.layout.size:
         raise ValueError("check_gradient: the network has no parameters, so there is no dL/dθ: add a Dense layer.")
-    objective = NetworkObjective(network.in_memory, X, t, penalties, sample_weight, seed)
+    objective = NetworkObjective(network.on_cpu, X, t, penalties, sample_weight, seed)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             objective.begin()

@@ -175,7 +175,7 @@ def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
 def _parts(model: Any) -> tuple[list[Network], Any]:
     """Return the network, or those of an ensemble, and the estimator, if any."""
     if isinstance(model, Network):
-        return [model.in_memory], None
+        return [model.on_cpu], None
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
 
     from chainrule.estimators._tabular import BaseTabular  # noqa: PLC0415

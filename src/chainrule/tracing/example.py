@@ -197,7 +197,7 @@ def trace(
     chosen: Optimizer = SGD(0.1) if optimizer is None else named("optimizer", optimizer, Optimizer, optimizers)
     if not is_sparse(x) and np.shape(x) == network.input_shape:
         x, t = np.asarray(x)[np.newaxis], np.asarray(t)[np.newaxis]
-    network = network.in_memory
+    network = network.on_cpu
     x, t, weight = network.check(x, t, sample_weight)
     x = x.toarray() if is_sparse(x) else x.copy()
     names = None if classes is None else tuple(map(str, classes))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._internal.backend import CPU, check_device, host
+from chainrule._internal.backend import CPU, check_device, host, on_device
 from chainrule._internal.checks import check_count, check_lengths, check_real, check_weights
 from chainrule._internal.taken import Taken, taken
 from chainrule._internal.threads import Threads, choose_threads
@@ -159,6 +159,8 @@ def _augmented(network: Network, data: Data, augment: Sequence[Augmentation], se
         return None
     if is_sparse(data.X):
         raise TypeError("augment: expected X as an array, got a sparse matrix: make it dense first, X.toarray().")
+    if on_device(data.X):
+        raise TypeError("augment: expected X in main memory, got an array on a GPU: give X.get().")
     classes = network.output_shape[0] if data.t.ndim == 1 else 0
     return Augmented(
         parts, network.input_shape, network.loss, classes, network.dtype, np.random.default_rng(seeds.augment())

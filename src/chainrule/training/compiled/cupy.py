@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from chainrule import losses
-from chainrule._internal.backend import free_memory, gpu_name, host, precision
+from chainrule._internal.backend import free_memory, gpu_name, host, on_device, precision
 from chainrule._internal.typing import Array
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import SoftmaxCrossEntropy
@@ -52,12 +52,10 @@ class _DeviceSteps(ArraySteps):
         self.measured = np.zeros_like(network.theta, np.float64, shape=(2, len(batches)))  # losses, penalties
         self.step = cuda.step(work.optimizer)
         self.runs = _runs(work)
-        fits = isinstance(batches.X, np.ndarray) and batches.X.nbytes < free_memory(network.device) / 2
+        fits = batches.in_memory and batches.augment is None and batches.X.nbytes < free_memory(network.device) / 2
         self.rows: list[Any] | None = None
-        if fits and batches.in_memory and batches.augment is None:
+        if fits or on_device(batches.X):
             self.rows = [None if a is None else network.near(a) for a in (batches.X, batches.t, batches.weight)]
-        elif not isinstance(batches.X, np.ndarray) and not batches.sparse:
-            self.rows = [batches.X, *(None if a is None else network.near(a) for a in (batches.t, batches.weight))]
         self.order: Any = None
 
     def do(self, first: int, last: int) -> None:
