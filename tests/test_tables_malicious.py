@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import small_tables
 from bounded import calls
 from chainrule.files.values import ModelFileError
-from chainrule.tables import saving, trusted, unpacking
+from chainrule.tables import saving, skops_files, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
@@ -422,7 +422,7 @@ HONEST = {
 @pytest.mark.parametrize("name", HONEST)
 def test_what_chainrule_writes_takes_twice_the_size_of_its_file(name, monkeypatch):
     """However much of it is description, of which skops takes more than ten times the size."""
-    content = trusted.dumps(HONEST[name]())
+    content = skops_files.dumps(HONEST[name]())
     monkeypatch.setattr(trusted, "ROOM", 2**20)
     trusted.loads(content)
     tracemalloc.start()
@@ -445,6 +445,27 @@ def test_numbers_of_objects_in_a_file_of_skops_are_left_out(run, skops):
     np.testing.assert_array_equal(trusted.loads(numbered)[0].transform(rows), pipeline[0].transform(rows))
     with zipfile.ZipFile(run / "pipeline.skops") as archive:
         assert b"__id__" not in archive.read("schema.json")
+
+
+def test_the_skops_package_reads_what_is_written_and_would_write_the_same(run, skops):
+    content = (run / "pipeline.skops").read_bytes()
+    pipeline = trusted.loads(content)
+    rows = cast(small_tables.frame(20), Schema.from_json((run / "schema.json").read_text()).columns)
+    read = skops.loads(content, trusted=skops.get_untrusted_types(data=content))
+    np.testing.assert_array_equal(read[0].transform(rows), pipeline[0].transform(rows))
+
+    def described(content):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            arrays = {name: archive.read(name) for name in archive.namelist() if name.endswith(".npy")}
+            return json.loads(archive.read("schema.json"), object_hook=lambda node: without_numbers(node, arrays))
+
+    def without_numbers(node, arrays):
+        node.pop("__id__", None)
+        node.pop("_skops_version", None)
+        return node | ({"file": arrays[node["file"]]} if "file" in node else {})
+
+    assert described(skops_files.dumps(pipeline)) == described(skops.dumps(pipeline))
+    assert skops_files.dumps(pipeline) == content
 
 
 def text_node(value):

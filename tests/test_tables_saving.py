@@ -11,7 +11,7 @@ import pytest
 
 import small_tables
 from chainrule.files.values import ModelFileError
-from chainrule.tables import saving, trusted
+from chainrule.tables import saving, skops_files
 from chainrule.tables.casting import cast
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def test_the_folder_says_how_the_run_is_repeated(runs):
     assert config["command"] == trained.command
     assert config["sha256"] == trained.sha256
     assert config["scores"] == trained.scores
-    assert config["versions"].keys() >= {"python", "chainrule", "skops", "scikit-learn"}
+    assert config["versions"].keys() >= {"python", "chainrule", "skrub", "scikit-learn"}
     assert (folder / "history.csv").read_text().count("\n") == len(trained.history) + 1
     assert "price" in (folder / "report.html").read_text()
 
@@ -124,4 +124,4 @@ def test_what_could_not_be_loaded_is_not_saved():
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415
 
     with pytest.raises(ValueError, match=r"could not be loaded: .*LinearRegression"):
-        trusted.dumps(LinearRegression())
+        skops_files.dumps(LinearRegression())

@@ -53,7 +53,7 @@ def train(
     is_of_table = there.kind == resuming.TABLE if there else _is_table(source)
     if is_of_table:
         options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")
-        for package in ("polars", "skops", "skrub"):
+        for package in ("polars", "skrub"):
             require(package, "tables")
         from chainrule.cli import tables as kind  # noqa: PLC0415  (an extra)
     else:

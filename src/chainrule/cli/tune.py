@@ -46,7 +46,7 @@ def tune(
     check_bounds("tune", given)
     if options.target is None:
         raise ValueError(f"--target is required: name the column of {shown(file)} to predict.")
-    for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
+    for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skrub", "tables")):
         require(package, extra)  # missing packages are reported before the search, not after it
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
     from chainrule.cli.tables import WORDS, found  # noqa: PLC0415  (an extra)

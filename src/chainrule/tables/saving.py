@@ -22,7 +22,7 @@ from chainrule.files import ensembles, networks
 from chainrule.files.container import opened, read_header, write_file
 from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import replacing
-from chainrule.tables import converting, intervals, models, trusted, unpacking
+from chainrule.tables import converting, intervals, models, skops_files, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
 from chainrule.tables.fitted_steps import steps_of
@@ -94,7 +94,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     data = collect(trained)
     report = page(data)
     contents = {
-        PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
+        PIPELINE: skops_files.dumps(_without_network(trained.pipeline)),
         SCHEMA: trained.schema.to_json().encode(),
         PAGE: report.html.encode(),
         TEXT: report.markdown.encode(),

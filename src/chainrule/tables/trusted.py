@@ -1,7 +1,7 @@
-"""The pipeline as a skops file, from which only the types listed here are built.
+"""Loading a pipeline from a skops file, from which only the types listed here are built.
 
-skops writes the file but does not read it: skops trusts every estimator of scikit-learn, and takes more than ten times
-the size of a description in memory. Here, each part is checked and built as soon as its end is read, and every byte
+The skops package does not read it: it trusts every estimator of scikit-learn, and takes more than ten times the size of
+a description in memory. Here, each part is checked and built as soon as its end is read, and every byte
 that it takes is counted. The types are those of the pipelines from :func:`chainrule.tables.preparation.preparation`.
 A file that names any other type, or another way to build one, is rejected.
 
@@ -22,7 +22,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
 
@@ -77,41 +76,11 @@ TOKEN = re.compile(rb"""[\s,:]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[-+.\w]++|.)""", re
 """A token of JSON. Commas and colons count as space, since the parts between them are checked."""
 
 
-def dumps(pipeline: Any) -> bytes:
-    """Return a pipeline as the content of a skops file, without its object numbers (``__id__``) and spaces.
-
-    Raises
-    ------
-    ValueError
-        If :func:`loads` would reject it.
-    """
-    with zipfile.ZipFile(io.BytesIO(require("skops.io", "tables").dumps(pipeline))) as archive:
-        tree = json.loads(archive.read(DESCRIPTION), object_hook=_unnumbered)
-        files = {name: archive.read(name) for name in sorted(archive.namelist()) if name != DESCRIPTION}
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in {**files, DESCRIPTION: json.dumps(tree).encode()}.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    try:
-        load(file)
-    except ModelFileError as error:
-        raise ValueError(f"save: the saved pipeline could not be loaded: {error}") from None
-    return file.getvalue()
-
-
-def _unnumbered(node: dict[str, Any]) -> dict[str, Any]:
-    node.pop("__id__", None)
-    return node
-
-
 def loads(content: bytes) -> Any:
     """Return the object in the content of a file; see :func:`load`.
 
     Examples
     --------
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> loads(dumps(StandardScaler()))
-    StandardScaler()
     >>> loads(b"import os")
     Traceback (most recent call last):
     ...

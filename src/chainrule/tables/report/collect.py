@@ -30,7 +30,7 @@ MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
 SUMMARIZED = 60  # columns
 WRONG, BESIDE = 10, 6  # the worst predictions: rows, and columns
-PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "polars")
 
 
 def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:

@@ -27,7 +27,7 @@ from chainrule.tables.tuning.study import MOST_UNFINISHED
 SECONDS = 10.0  # to wait for an answer from the scheduler
 ALONE = 60.0  # seconds to wait for a first worker
 EVERY = 0.3  # seconds between messages of a trial, and between reads of them
-NEEDED = ("optuna", "polars", "skrub", "skops")  # packages on a worker
+NEEDED = ("optuna", "polars", "skrub")  # packages on a worker
 
 __all__ = ["Cluster", "connected"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 
 DEPTH = 256  # rows of B at a time: so many, two vectors wide, stay in the first cache
-FAR = 1024  # values from one row of B to the next, from which on it is copied together first
+FAR = 128  # values from one row of B to the next, from which on a strip does not fit into the sets of a cache
+MANY = 32  # rows of A for which it is worth copying the strip together
 
 address, height, lanes, tile = inlined("address", "height", "lanes", "tile")
 vector, window_tile = inlined("vector", "window_tile")
@@ -26,7 +27,7 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
         for f in range(0, width, wide):
             strip = min(wide, width - f)
             panel, step = address(T, b, k * bk + f * bf), bk
-            if bf != 1 or (bk >= FAR and rows >= 16):
+            if bf != 1 or (bk >= FAR and rows >= MANY):
                 _pack(T, panel, bk, bf, packed, deep, strip, wide)
                 panel, step = packed, wide
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
@@ -44,6 +45,13 @@ def _strip(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
 @compiled
 def _pack(T, b, bk, bf, packed, depth, width, wide):
     """Copy a strip of B together, row by row."""
+    if bf == 1 and width == wide:
+        for k in range(depth):
+            line = vector(T, address(T, b, k * bk), 0, 2 * lanes(T))
+            out = vector(T, address(T, packed, k * wide), 0, 2 * lanes(T))
+            for f in range(2 * lanes(T)):  # a constant: whole vectors
+                out[f] = line[f]
+        return
     for f in range(width):
         column, out = vector(T, address(T, b, f * bf), 0, depth * bk), vector(T, address(T, packed, f), 0, depth * wide)
         for k in range(depth):
