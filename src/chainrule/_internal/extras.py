@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 # What works today, from a clone of the repository; docs/install.md says the same.
@@ -34,6 +35,15 @@ def require(module: str, extra: str) -> Any:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is installed but broken: its own message helps more
-        raise ImportError(
-            f"this needs the package {package!r}, which is not installed. Type: {install(extra)}"
-        ) from error
+        raise _missing(package, extra) from error
+
+
+def check_installed(*packages: str, extra: str) -> None:
+    """Raise the same error for the first package that is not installed, without importing any: that takes seconds."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise _missing(package, extra)
+
+
+def _missing(package: str, extra: str) -> ImportError:
+    return ImportError(f"this needs the package {package!r}, which is not installed. Type: {install(extra)}")

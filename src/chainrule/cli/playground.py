@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule._internal.extras import require
+from chainrule._internal.extras import check_installed
 from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import option
@@ -34,8 +34,7 @@ def playground(
 
     Everything stays on this machine. The playground stops at Ctrl-C.
     """
-    for package in ("starlette", "uvicorn", "websockets"):
-        require(package, "playground")
+    check_installed("starlette", "uvicorn", "websockets", extra="playground")
     from chainrule.playground.lessons import opened  # noqa: PLC0415  (start-up time)
     from chainrule.playground.server import listen, run  # noqa: PLC0415  (an extra)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule._internal.extras import require
+from chainrule._internal.extras import check_installed
 from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import option
@@ -30,8 +30,7 @@ def serve(
 
     The service stops at Ctrl-C or SIGTERM, after the requests that it is answering.
     """
-    for package in ("starlette", "uvicorn"):
-        require(package, "serve")
+    check_installed("starlette", "uvicorn", extra="serve")
     from chainrule.serve.running import serve as run  # noqa: PLC0415  (an extra)
 
     def started(message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule._internal.extras import require
+from chainrule._internal.extras import check_installed
 from chainrule.cli import json_output, ranks, resuming
 from chainrule.cli.data import IMAGES
 from chainrule.cli.errors import in_one_sentence
@@ -53,15 +53,13 @@ def train(
     is_of_table = there.kind == resuming.TABLE if there else _is_table(source)
     if is_of_table:
         options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")
-        for package in ("polars", "skrub"):
-            require(package, "tables")
+        check_installed("polars", "skrub", extra="tables")
         from chainrule.cli import tables as kind  # noqa: PLC0415  (an extra)
     else:
         options.refuse(
             TABLES_ONLY, f"applies only to tables, and {shown(source)} is not a table: give a file such as data.csv."
         )
-        for package in ("sklearn", "matplotlib"):
-            require(package, "cli")
+        check_installed("sklearn", "matplotlib", extra="cli")
         from chainrule.cli import data_sets as kind  # noqa: PLC0415  (start-up time)
     reduce = ranks.started()
     more = {} if reduce is None else {"reduce": reduce}

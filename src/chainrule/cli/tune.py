@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule._internal.extras import require
+from chainrule._internal.extras import check_installed
 from chainrule._internal.names import reworded
 from chainrule.cli import json_output
 from chainrule.cli.errors import INTERRUPTED, in_one_sentence, warnings_at_the_end
@@ -46,8 +46,8 @@ def tune(
     check_bounds("tune", given)
     if options.target is None:
         raise ValueError(f"--target is required: name the column of {shown(file)} to predict.")
-    for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skrub", "tables")):
-        require(package, extra)  # missing packages are reported before the search, not after it
+    check_installed("optuna", extra="tune")  # before the search, not after it
+    check_installed("polars", "skrub", extra="tables")
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
     from chainrule.cli.tables import WORDS, found  # noqa: PLC0415  (an extra)
     from chainrule.metrics import direction  # noqa: PLC0415  (start-up time)

@@ -133,7 +133,7 @@ def _linear(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tupl
         ("number", make_pipeline(_finite(), *scaled), [*of["number"], *of["yes/no"]]),
         ("missing", _indicator(), missing),
         ("category", one_hot, [*of["category"], *of["many"]]),
-        ("date", make_pipeline(dated(), *scaled), of["date"]),
+        ("date", make_pipeline(dated(), *scaled) if of["date"] else None, of["date"]),
         *((f"text-{i}", text(rows.height, seed), name) for i, name in enumerate(of["text"])),
     ]
     width = len(of["number"]) + len(of["yes/no"]) + len(missing) + 12 * len(of["date"]) + 32 * len(of["text"])
@@ -183,7 +183,7 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
         ("category", OrdinalEncoder(max_categories=CATEGORIES, **unknown), of["category"]),
         ("number", _finite(), [*of["number"], *of["yes/no"]]),
         ("many", many_valued(seed), of["many"]),
-        ("date", dated(), of["date"]),
+        ("date", dated() if of["date"] else None, of["date"]),
         *((f"text-{i}", text(rows.height, seed), name) for i, name in enumerate(of["text"])),
     ]
     prepare = joined(parts)

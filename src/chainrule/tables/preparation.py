@@ -35,7 +35,6 @@ def preparation(columns: Iterable[Column], rows: int, seed: int, *, scaled: bool
 
     used = [column for column in columns if column.used]
     of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
-    squash = require("skrub", "tables").SquashingScaler
     rarest = max(2, round(RARE * rows))
     texts: list[tuple[str, Any, Any]] = [
         (f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)
@@ -47,9 +46,10 @@ def preparation(columns: Iterable[Column], rows: int, seed: int, *, scaled: bool
             ("number", unchanged(), [*of["number"], *of["yes/no"]]),
             ("category", one_hot, of["category"]),
             ("many", many_valued(seed), of["many"]),
-            ("date", dated(), of["date"]),
+            ("date", dated() if of["date"] else None, of["date"]),
         ]
         return joined([*unscaled, *texts])
+    squash = require("skrub", "tables").SquashingScaler
     parts = [
         ("number", make_pipeline(squash(), zero()), of["number"]),  # the median, after the scaler
         # the scaler first: the indicator refuses infinities
@@ -94,7 +94,10 @@ def many_valued(seed: int) -> Any:
 
 
 def dated() -> Any:
-    """Return an encoder of dates: the year, points on circles for periodic parts, and the seconds since 1970."""
+    """Return an encoder of dates: the year, points on circles for periodic parts, and the seconds since 1970.
+
+    It is made only for tables with dates, because skrub takes a second to import.
+    """
     skrub = require("skrub", "tables")
     encoder = skrub.DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
     return skrub.ApplyToCols(encoder)
