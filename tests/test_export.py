@@ -336,6 +336,7 @@ def made(tmp_path_factory):
     return run_all(handmade(), tmp_path_factory.mktemp("export"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_tables_with_every_step_and_strange_texts(made, language):
     for name in made["chainrule"]:
