@@ -49,6 +49,16 @@ def _compile_once():
 
 
 @pytest.fixture
+def unpainted():
+    """Write figures without painting them, which takes most of the time of a short command; ``undo()`` paints again."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda figure, path, **how: Path(path).write_bytes(b"\x89PNG"))
+        yield patch
+
+
+@pytest.fixture
 def other_user():
     """Yield a folder that others may see, and a call that makes this process one of them; root alone can do that."""
     if not hasattr(os, "seteuid") or os.geteuid() != 0:

@@ -1,5 +1,7 @@
 """A table with every kind of column, and a pipeline trained on it, for the tests of saving and predicting."""
 
+import copy
+import functools
 import hashlib
 import json
 import warnings
@@ -75,10 +77,15 @@ def frame(rows=240, seed=0):
 
 
 def trained(task="binary", **options):
-    """Return a run; what scikit-learn and chainrule advise on three epochs and 200 rows is not the subject."""
+    """Return a run of one's own; the fit is made once in a process for all tests that ask for the same."""
+    return copy.deepcopy(_kept(task, *sorted(options.items())))
+
+
+@functools.cache
+def _kept(task, *options):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return _trained(task, **options)
+        warnings.simplefilter("ignore")  # what scikit-learn and chainrule advise on three epochs and 200 rows
+        return _trained(task, **dict(options))
 
 
 def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):

@@ -31,7 +31,7 @@ QUICK = ["--epochs", "2", "--layers", "8"]
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, unpainted):
     """Every test works in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -105,10 +105,12 @@ class TestTrain:
         assert accuracy(again.stdout) == accuracy(done.stdout)
 
     @pytest.mark.parametrize("name", ["moons", "circles", "spirals"])
-    def test_points_are_learned_and_their_boundary_drawn(self, name, here):
+    def test_points_are_learned_and_their_boundary_drawn(self, name, here, unpainted):
+        unpainted.undo()
         run("train", name, "--quiet")
         path = here / "runs" / name
         assert names(path) == FILES | {"boundary.png"}
+        assert all(picture.stat().st_size > 1000 for picture in path.glob("*.png"))
         assert config(path)["results"]["accuracy"] >= 0.95
 
     def test_mnist_has_its_own_test_part(self, here, monkeypatch):

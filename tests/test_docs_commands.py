@@ -113,7 +113,7 @@ def mnist(split, folder=None):
 
 
 @pytest.mark.parametrize(("name", "lines"), COMMANDS)
-def test_commands_in_the_documents_run(name, lines, kept, tmp_path, monkeypatch):
+def test_commands_in_the_documents_run(name, lines, kept, tmp_path, monkeypatch, unpainted):
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
     (tmp_path / "docs").mkdir(exist_ok=True)  # of the repository, where these commands are typed
     monkeypatch.chdir(tmp_path)

@@ -207,16 +207,16 @@ CASES = {**networks(), **estimators()}
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Return the results of chainrule and of each language for every case: compiled and started once for all."""
-    return run_all(CASES, tmp_path_factory.mktemp("export"))
+    """Return the results of chainrule and of a language for every case: compiled and started once for all."""
+    return functools.cache(lambda language: run_all(CASES, tmp_path_factory.mktemp("export"), [language]))
 
 
-def run_all(cases, folder):
+def run_all(cases, folder, languages=LANGUAGES):
     programs = {name: build.program(model) for name, (model, _) in cases.items()}
     found = {
         "chainrule": {name: comparing.expected(model, programs[name], rows) for name, (model, rows) in cases.items()}
     }
-    for language in LANGUAGES:
+    for language in languages:
         if not shutil.which(TOOLS[language]):
             continue
         files = []
@@ -239,10 +239,12 @@ def agree(found, language, name):
         assert said == right
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "language", [pytest.param(name, marks=pytest.mark.slow) if name in COMPILERS else name for name in LANGUAGES]
+)
 def test_the_same_predictions(results, name, language):
-    agree(results, language, name)
+    agree(results(language), language, name)
 
 
 def test_every_layer_has_a_case():
@@ -336,6 +338,7 @@ def made(tmp_path_factory):
     return run_all(handmade(), tmp_path_factory.mktemp("export"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_tables_with_every_step_and_strange_texts(made, language):
     for name in made["chainrule"]:

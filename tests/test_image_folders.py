@@ -20,7 +20,7 @@ QUICK = ["--epochs", "12", "--layers", "16"]
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, unpainted):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

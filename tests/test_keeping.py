@@ -229,10 +229,16 @@ def test_compiled_training_works_in_any_installation_and_is_compiled_once(tmp_pa
 PROCESSORS = [("haswell", "+avx,+avx2,+fma"), ("generic", "")]  # without 512-bit vectors; without any of these
 
 
+@pytest.fixture(scope="module")
+def code_of_this_processor(tmp_path_factory):
+    """A folder where compiled code is kept from one test to the next."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="these are names of x86 processors")
 @pytest.mark.parametrize(("name", "features"), PROCESSORS)
-def test_code_for_other_processors_trains_to_the_same_parameters(tmp_path, name, features):
+def test_code_for_other_processors_trains_to_the_same_parameters(code_of_this_processor, tmp_path, name, features):
     train = """
 import numpy as np
 import chainrule as cr
@@ -245,8 +251,9 @@ X, t = rng.normal(size=(40, 6, 6, 2)).astype("float32"), rng.integers(0, 3, 40)
 print(cr.train(network, X, t, epochs=2, batch_size=19, seed=0).engine, network.theta.tobytes().hex())
 """
     results = []
-    for number, settings in enumerate(({}, {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features})):
-        printed = run(PACKAGE.parent, train, NUMBA_CACHE_DIR=str(tmp_path / str(number)), **settings).stdout
+    other = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    for folder, settings in ((code_of_this_processor, {}), (tmp_path, other)):
+        printed = run(PACKAGE.parent, train, NUMBA_CACHE_DIR=str(folder), **settings).stdout
         engine_used, theta = printed.split()
         assert engine_used == "compiled"
         results.append(np.frombuffer(bytes.fromhex(theta), "float32"))

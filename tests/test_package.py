@@ -9,10 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from jaxtyping import TypeCheckError
 
 import chainrule as cr
-from chainrule._internal.checks import check_count
 
 ROOT = Path(__file__).parents[1]
 MODULES = [name.removeprefix("chainrule.") for name in runpy.run_path(str(ROOT / "docs" / "reference.py"))["MODULES"]]
@@ -34,15 +32,6 @@ def test_import_loads_numpy_and_nothing_else():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(result.stdout.split()) == {"chainrule"}
-
-
-@pytest.mark.parametrize("again", [1, 2])
-def test_signatures_are_checked_in_each_test(again):
-    """In the first calls: see shape_checking.py."""
-    with pytest.raises(TypeCheckError):
-        check_count(3, "units", 4)
-    for _ in range(100):
-        check_count("Dense", "units", 4)
 
 
 HIDE = """

@@ -615,6 +615,7 @@ def test_points_at_which_a_curve_is_to_pass():
         Data.read({"name": "points", "points": [[1]], "regression": True})
 
 
+@pytest.mark.slow
 def test_a_long_run_keeps_a_bounded_history():
     with Page(state(data={"samples": 8}, batch_size=4)) as page:
         page.at(0)

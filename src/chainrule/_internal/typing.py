@@ -1,34 +1,38 @@
 """Shapes in signatures: ``Float[Array, "batch inputs"]`` is checked while the tests run, and costs nothing else.
 
-If jaxtyping is already loaded (in the tests, its import hook loads it and checks every call), the names are
-jaxtyping's. Otherwise they are placeholders that are never evaluated.
+If jaxtyping is already loaded (in the tests, which check every call), the names are jaxtyping's. Otherwise they are
+placeholders that are never evaluated.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
 
 from numpy import ndarray
 
 
-@runtime_checkable
-class SparseRows(Protocol):
-    """A matrix of scipy.sparse, recognized by its methods, so that SciPy is not needed."""
+class SparseRows(ABC):
+    """A matrix of scipy.sparse, recognized by its method, so that SciPy is not needed."""
 
     shape: Any
     dtype: Any
 
+    @abstractmethod
     def tocsr(self) -> Any: ...
 
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        return hasattr(other, "tocsr")
 
-@runtime_checkable
-class DeviceArray(Protocol):
+
+class DeviceArray(ABC):  # noqa: B024  (it is recognized, and never inherited from)
     """An array in the memory of a GPU, such as CuPy's."""
 
-    shape: Any
-    dtype: Any
-    __cuda_array_interface__: Any
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        return hasattr(other, "__cuda_array_interface__")
 
 
 if TYPE_CHECKING:
