@@ -14,8 +14,6 @@ MARK = b"\xff\xff\xff\xff"
 DICTIONARIES, BATCH = 2, 3  # types of messages with buffers
 BLOCK, BUFFER = 24, 16  # bytes of a structure
 
-__all__ = ["arrow_size"]
-
 
 def arrow_size(content: bytes) -> int:
     """Return the unpacked bytes of the buffers in an Arrow file or stream.

@@ -35,8 +35,6 @@ from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import LARGEST, Schema
 from chainrule.tables.serving import files as serving
 
-__all__ = ["FILES", "load", "save"]
-
 FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
 HISTORY, PAGE, TEXT, CARD, ONNX = "history.csv", "report.html", "report.md", "card.md", "pipeline.onnx"

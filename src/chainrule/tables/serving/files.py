@@ -29,8 +29,6 @@ KINDS: dict[str, tuple[str, ...]] = {
 """The kinds of columns that a step takes."""
 PER_COLUMN = ("Filled", "Squashed")  # whose arrays have a value for each column
 
-__all__ = ["Table", "arrays", "read_table"]
-
 
 class Table(NamedTuple):
     """The part of a model file that prepares the rows of a table for the network.

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Meter", "Printer", "State"]
-
 LIVE, PLAIN = 0.2, 10.0  # seconds between updates on a terminal, and between lines elsewhere
 
 
