@@ -133,7 +133,7 @@ def _table(trained: Trained) -> serving.Table:
 def load(folder: str | os.PathLike[str]) -> SavedRun:
     """Load a run that :func:`save` wrote, after checking all of it.
 
-    No code in the folder is run: a pipeline is built only from the types in :data:`chainrule.tables.trusted.TRUSTED`,
+    No code in the folder is run: a pipeline is built only from the types in :data:`chainrule.tables.trusted.PAIRS`,
     and the network is read by the rules of :func:`chainrule.load`.
 
     Raises

@@ -62,7 +62,6 @@ PAIRS: dict[str, tuple[str, ...]] = {
     "TypeNode": ("builtins.str", *SCALARS),
 }
 """The loaders of skops that a file may name, and the types that each may build."""
-TRUSTED = tuple(sorted({name for names in PAIRS.values() for name in names}))
 PARTS: dict[str, Any] = {
     "DTypeNode": np.ndarray, "DictNode": dict, "JsonNode": str, "ListNode": list, "ObjectNode": dict | None,
     "SliceNode": dict, "TupleNode": list,
@@ -83,7 +82,7 @@ def dumps(pipeline: Any) -> bytes:
     Raises
     ------
     ValueError
-        If :func:`loads` would reject it.
+        If :func:`load` would reject it.
     """
     with zipfile.ZipFile(io.BytesIO(require("skops.io", "tables").dumps(pipeline))) as archive:
         tree = json.loads(archive.read(DESCRIPTION), object_hook=_unnumbered)
@@ -104,22 +103,6 @@ def _unnumbered(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def loads(content: bytes) -> Any:
-    """Return the object in the content of a file; see :func:`load`.
-
-    Examples
-    --------
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> loads(dumps(StandardScaler()))
-    StandardScaler()
-    >>> loads(b"import os")
-    Traceback (most recent call last):
-    ...
-    chainrule.files.values.ModelFileError: the pipeline is damaged or not a skops file (File is not a zip file).
-    """
-    return load(io.BytesIO(content))
-
-
 def load(file: BinaryIO | io.BytesIO) -> Any:
     """Return the object in a file, whose types are trusted and whose values are not.
 
@@ -128,7 +111,17 @@ def load(file: BinaryIO | io.BytesIO) -> Any:
     Raises
     ------
     ModelFileError
-        If the file is damaged or not a skops file, names a type not in :data:`TRUSTED`, or would take more memory.
+        If the file is damaged or not a skops file, names a type not in :data:`PAIRS`, or would take more memory.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> load(io.BytesIO(dumps(StandardScaler())))
+    StandardScaler()
+    >>> load(io.BytesIO(b"import os"))
+    Traceback (most recent call last):
+    ...
+    chainrule.files.values.ModelFileError: the pipeline is damaged or not a skops file (File is not a zip file).
     """
     file.seek(0)
     found = size = 0
