@@ -56,6 +56,11 @@ def crafted(tree, **entries):
     return file.getvalue()
 
 
+def loads(content):
+    """Return the object in the content of a file."""
+    return trusted.load(io.BytesIO(content))
+
+
 def node(module, name, loader, content=None, **more):
     return {"__class__": name, "__module__": module, "__loader__": loader, "content": content, **more}
 
@@ -294,7 +299,7 @@ def test_memory_is_not_spent_on_what_is_refused(make, message, monkeypatch):
     tracemalloc.start()
     try:
         with pytest.raises(ModelFileError, match=message):
-            trusted.loads(content)
+            loads(content)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -400,10 +405,10 @@ def test_a_few_bytes_do_not_become_gigabytes_or_hours(name, monkeypatch):
     try:
         with calls(100_000):
             if name == "lists named twice":  # what is named is not there: the lists are empty
-                assert trusted.loads(content)[-1] == [[], []]
+                assert loads(content)[-1] == [[], []]
             else:
                 with pytest.raises(ModelFileError, match="the pipeline"):
-                    trusted.loads(content)
+                    loads(content)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -424,10 +429,10 @@ def test_what_chainrule_writes_takes_twice_the_size_of_its_file(name, monkeypatc
     """However much of it is description, of which skops takes more than ten times the size."""
     content = skops_files.dumps(HONEST[name]())
     monkeypatch.setattr(trusted, "ROOM", 2**20)
-    trusted.loads(content)
+    loads(content)
     tracemalloc.start()
     try:
-        again = trusted.loads(content)
+        again = loads(content)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -437,19 +442,19 @@ def test_what_chainrule_writes_takes_twice_the_size_of_its_file(name, monkeypatc
 
 def test_numbers_of_objects_in_a_file_of_skops_are_left_out(run, skops):
     """Files that were written before, with numbers, give the same pipeline."""
-    pipeline = trusted.loads((run / "pipeline.skops").read_bytes())
+    pipeline = loads((run / "pipeline.skops").read_bytes())
     numbered = skops.dumps(pipeline)
     with zipfile.ZipFile(io.BytesIO(numbered)) as archive:
         assert b"__id__" in archive.read("schema.json")
     rows = cast(small_tables.frame(20), Schema.from_json((run / "schema.json").read_text()).columns)
-    np.testing.assert_array_equal(trusted.loads(numbered)[0].transform(rows), pipeline[0].transform(rows))
+    np.testing.assert_array_equal(loads(numbered)[0].transform(rows), pipeline[0].transform(rows))
     with zipfile.ZipFile(run / "pipeline.skops") as archive:
         assert b"__id__" not in archive.read("schema.json")
 
 
 def test_the_skops_package_reads_what_is_written_and_would_write_the_same(run, skops):
     content = (run / "pipeline.skops").read_bytes()
-    pipeline = trusted.loads(content)
+    pipeline = loads(content)
     rows = cast(small_tables.frame(20), Schema.from_json((run / "schema.json").read_text()).columns)
     read = skops.loads(content, trusted=skops.get_untrusted_types(data=content))
     np.testing.assert_array_equal(read[0].transform(rows), pipeline[0].transform(rows))

@@ -8,8 +8,6 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-__all__ = ["code_digest"]
-
 
 @cache
 def code_digest(package: str = "chainrule") -> str:

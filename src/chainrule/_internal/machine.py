@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["free_memory"]
-
 
 def free_memory() -> int:
     """Return the number of bytes of free memory, within the limits of a container; 0 if it is unknown.

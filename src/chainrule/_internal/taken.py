@@ -12,8 +12,6 @@ from chainrule._internal.typing import Array, Int
 
 PART = 2**24  # bytes of rows that are read together
 
-__all__ = ["Taken", "in_file", "taken"]
-
 
 @final
 class Taken:

@@ -62,17 +62,10 @@ class Check(Report):
         return parameter_table(self.parameters, width, numbered=self.kind != "layer")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the check as data, with None for NaN and infinity."""
+        """Return the check as data."""
         found = {"kind": self.kind, "name": self.name, **dataclasses.asdict(self)}
-        return {key: _plain(value) for key, value in found.items() if key != "steps"}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return list(map(_plain, value))
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        del found["steps"]
+        return found
 
 
 def _made(kind: str, name: str, report: Report, **more: Any) -> Check:

@@ -22,8 +22,6 @@ PLACES = ("folder", "dataset", "source", "file", "target")  # arguments
 LARGEST = 2**20  # bytes of a header or a schema that are read
 PLAIN = re.compile(r"[\w./@%+-]+")  # texts that no shell takes apart
 
-__all__ = ["columns", "complete", "places", "runs"]
-
 
 def complete(command: Callable[..., Any]) -> None:
     """Give the arguments and options of a command their completion, by their names."""

@@ -24,8 +24,6 @@ from chainrule.tracing.example import trace
 
 NAMED = {"label": "class"}  # arguments whose options have other names
 
-__all__ = ["evaluate", "predict", "traced"]
-
 
 def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: Any) -> None:
     """Print the scores by class and the accuracy on the held-out rows of a data set."""

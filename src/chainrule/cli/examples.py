@@ -47,5 +47,3 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "chainrule course handout handouts --students 30 --format latex --seed 7",
     ),
 }
-
-__all__ = ["EXAMPLES"]

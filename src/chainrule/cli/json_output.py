@@ -29,8 +29,6 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # of click, which typer has ins
 HELP = "Print one JSON object for programs on standard output, and everything else on standard error."
 KINDS = {"Note: ": "notes", "Warning: ": "warnings"}
 
-__all__ = ["Command", "Group", "finish", "heard", "is_asked", "plain", "record", "scored", "takes_json"]
-
 
 class _Object:
     """The object of a command: its fields, and where it is written."""

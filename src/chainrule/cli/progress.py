@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress
 
 from chainrule.cli.output import tell
+from chainrule.pages.formatting import clock
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.compiled.keeping import watcher
 
@@ -172,14 +173,3 @@ def line(
     best = f"{better(values):#.4g}" if values else "-"
     how_long = f"{trial.seconds:.1f} s  {clock(left)} left"
     return f"trial {len(finished)}{of}  {value:>6}  {trial.state:<8}  best {best}  {how_long}"
-
-
-def clock(seconds: float) -> str:
-    """Return a time as minutes and seconds.
-
-    >>> clock(83.4), clock(4000)
-    ('1:23', '1:06:40')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

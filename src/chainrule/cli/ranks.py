@@ -11,8 +11,6 @@ from chainrule.training.ranks import Ranks, Reduce
 
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE")  # by MPICH and Intel MPI, by Open MPI
 
-__all__ = ["of_rank_0", "started"]
-
 
 def started() -> Reduce | None:
     """Return the sum over the processes that mpirun has started; None for a process alone."""

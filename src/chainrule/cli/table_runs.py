@@ -68,8 +68,6 @@ WORDS = {
 }
 """Messages on an explanation, reworded: the options in place of the arguments."""
 
-__all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
-
 
 def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None = None, **reads: Any) -> None:
     """Print the scores of the network on the rows of a file with the target, and its worst predictions."""

@@ -23,8 +23,6 @@ UNHAPPY = (
 OPENINGS = ("Hello,", "Hi there,", "Dear team,", "Good morning,", "Quick question:", "Just to let you know:")
 TODAY = date(2025, 1, 1)
 
-__all__ = ["customers"]
-
 
 def customers(rows: int = 2000, seed: int = 0, *, labeled: bool = True) -> str:
     """Return customers as the text of a CSV file, of whom about a quarter churned.

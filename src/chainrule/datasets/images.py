@@ -19,8 +19,6 @@ LARGEST = 2**26  # pixels of an image
 MOST = 2**31  # bytes of all images as float32
 GRAY = ("1", "L", "LA", "I", "I;16", "I;16B", "F")  # modes of Pillow
 
-__all__ = ["files", "has_images", "pixels", "shape_of"]
-
 
 def has_images(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder, or a folder in it, has images."""

@@ -8,6 +8,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -58,12 +59,29 @@ class Progress(NamedTuple):
         return f"training   {share:3.0f}%  {what}  {end}"
 
 
+@dataclass(eq=False, repr=False)
 class BaseTabular(BaseEstimator, ABC):
     """An ensemble of small networks on the columns of a table."""
 
-    _kind: ClassVar[str]  # in its files
-    ensemble_: Ensemble
+    n_estimators: Any = "auto"
+    _: KW_ONLY
+    hidden_layer_sizes: Any = (128, 128)
+    activation: Any = "selu"
+    learning_rate_init: Any = 0.02
+    weight_decay: Any = 0.0
+    batch_size: Any = "auto"
+    max_iter: Any = "auto"
+    max_minutes: Any = None
+    eval_metric: Any = None
+    linear: Any = "auto"
+    categorical_features: Any = None
+    checkpoint: Any = None
+    n_jobs: Any = None
+    random_state: Any = None
+    progress: Any = False
+    ensemble_: Ensemble = field(init=False)
 
+    _kind: ClassVar[str]  # in its files
     _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

@@ -6,6 +6,7 @@ import copy
 import math
 import os
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -49,12 +50,50 @@ KEPT = (np.float64, np.float32, np.uint8)  # X keeps these dtypes; others become
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class BaseMLP(BaseEstimator, ABC):
     """scikit-learn's multi-layer perceptron, with its parameters, attributes and methods, and requested features."""
 
+    solver: Any = "adam"
+    alpha: Any = 0.0001
+    batch_size: Any = "auto"
+    learning_rate: Any = "constant"
+    learning_rate_init: Any = 0.001
+    power_t: Any = 0.5
+    max_iter: Any = 200
+    shuffle: Any = True
+    random_state: Any = None
+    tol: Any = 1e-4
+    verbose: Any = False
+    warm_start: Any = False
+    momentum: Any = 0.9
+    nesterovs_momentum: Any = True
+    early_stopping: Any = False
+    validation_fraction: Any = 0.1
+    beta_1: Any = 0.9
+    beta_2: Any = 0.999
+    epsilon: Any = 1e-8
+    n_iter_no_change: Any = 10
+    max_fun: Any = 15000
+    dropout: Any = 0.0
+    input_dropout: Any = 0.0
+    l1: Any = 0.0
+    max_norm: Any = None
+    gradient_clip: Any = None
+    dtype: Any = None
+    callbacks: Any = None
+    progress: Any = False
+    resume: Any = None
+    batch_norm: Any = False
+    layer_norm: Any = False
+    layers: Any = None
+    input_shape: Any = None
+    device: Any = None
+    precision: Any = "float32"
+    network_: Network = field(init=False)
+    _record: FitRecord = field(init=False)
+
     _kind: ClassVar[str]  # in its files
-    network_: Network
-    _record: FitRecord
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -97,7 +136,7 @@ class BaseMLP(BaseEstimator, ABC):
         "precision": [StrOptions({"float32", "tf32"})],
     }
 
-    _reduce: Reduce | None = None  # while a table is fitted in several processes
+    _reduce: ClassVar[Reduce | None] = None  # while a table is fitted in several processes
 
     # ------------------------------------------------------------ implemented by subclasses
 

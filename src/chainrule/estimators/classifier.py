@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron classifier, a drop-in replacement for scikit-learn's.
 
@@ -83,92 +85,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "threshold": [Interval(Real, 0, 1, closed="neither"), "array-like", None],
     }
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: Any = "adam",
-        alpha: Any = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: Any = "constant",
-        learning_rate_init: Any = 0.001,
-        power_t: Any = 0.5,
-        max_iter: Any = 200,
-        shuffle: Any = True,
-        random_state: Any = None,
-        tol: Any = 1e-4,
-        verbose: Any = False,
-        warm_start: Any = False,
-        momentum: Any = 0.9,
-        nesterovs_momentum: Any = True,
-        early_stopping: Any = False,
-        validation_fraction: Any = 0.1,
-        beta_1: Any = 0.9,
-        beta_2: Any = 0.999,
-        epsilon: Any = 1e-8,
-        n_iter_no_change: Any = 10,
-        max_fun: Any = 15000,
-        dropout: Any = 0.0,
-        input_dropout: Any = 0.0,
-        l1: Any = 0.0,
-        max_norm: Any = None,
-        gradient_clip: Any = None,
-        dtype: Any = None,
-        callbacks: Any = None,
-        progress: Any = False,
-        resume: Any = None,
-        batch_norm: Any = False,
-        layer_norm: Any = False,
-        layers: Any = None,
-        input_shape: Any = None,
-        device: Any = None,
-        precision: Any = "float32",
-        class_weight: Any = None,
-        label_smoothing: Any = 0.0,
-        threshold: Any = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.learning_rate_init = learning_rate_init
-        self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
-        self.max_fun = max_fun
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.l1 = l1
-        self.max_norm = max_norm
-        self.gradient_clip = gradient_clip
-        self.dtype = dtype
-        self.callbacks = callbacks
-        self.progress = progress
-        self.resume = resume
-        self.batch_norm = batch_norm
-        self.layer_norm = layer_norm
-        self.layers = layers
-        self.input_shape = input_shape
-        self.device = device
-        self.precision = precision
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.threshold = threshold
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    class_weight: Any = None
+    label_smoothing: Any = 0.0
+    threshold: Any = None
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ from chainrule.estimators._tabular import BaseTabular
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 
 
+@dataclass(eq=False, repr=False)
 class TabularClassifier(ClassifierMixin, BaseTabular):
     """Classifier for tables: an ensemble of small networks, with calibrated probabilities.
 
@@ -140,8 +142,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     it is the out-of-fold predictions.
     """
 
-    _kind = "TabularClassifier"
-    _epochs = (64, 512)
+    _kind: ClassVar[str] = "TabularClassifier"
+    _epochs: ClassVar[tuple[int, int]] = (64, 512)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "eval_metric": [StrOptions(set(METRICS))],
@@ -150,46 +152,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
 
-    def __init__(
-        self,
-        n_estimators: Any = "auto",
-        *,
-        hidden_layer_sizes: Any = (128, 128, 128),
-        activation: Any = "selu",
-        learning_rate_init: Any = 0.02,
-        weight_decay: Any = 0.0,
-        batch_size: Any = "auto",
-        max_iter: Any = "auto",
-        max_minutes: Any = None,
-        eval_metric: Any = "accuracy",
-        threshold: Any = None,
-        label_smoothing: Any = 0.1,
-        class_weight: Any = None,
-        linear: Any = "auto",
-        categorical_features: Any = None,
-        checkpoint: Any = None,
-        n_jobs: Any = None,
-        random_state: Any = None,
-        progress: Any = False,
-    ) -> None:
-        self.n_estimators = n_estimators
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.max_minutes = max_minutes
-        self.eval_metric = eval_metric
-        self.threshold = threshold
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
-        self.linear = linear
-        self.categorical_features = categorical_features
-        self.checkpoint = checkpoint
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.progress = progress
+    _: KW_ONLY
+    hidden_layer_sizes: Any = (128, 128, 128)
+    activation: Any = "selu"
+    eval_metric: Any = "accuracy"
+    threshold: Any = None
+    label_smoothing: Any = 0.1
+    class_weight: Any = None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> TabularClassifier:

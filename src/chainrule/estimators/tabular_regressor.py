@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ SPREAD = 0.5  # its standard deviation divided by the mean
 WIDER = 0.1  # the range of predictions than that of training, on each side
 
 
+@dataclass(eq=False, repr=False)
 class TabularRegressor(RegressorMixin, BaseTabular):
     """Regressor for tables: an ensemble of small networks, with prediction intervals.
 
@@ -130,50 +131,20 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     Intervals: Vovk, "Cross-conformal predictors" (2015).
     """
 
-    _kind = "TabularRegressor"
-    _epochs = (48, 0)
+    _kind: ClassVar[str] = "TabularRegressor"
+    _epochs: ClassVar[tuple[int, int]] = (48, 0)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "log_target": [StrOptions({"auto"}), "boolean"],
         "eval_metric": [StrOptions({"squared_error", "absolute_error"})],
     }
 
-    def __init__(
-        self,
-        n_estimators: Any = "auto",
-        *,
-        hidden_layer_sizes: Any = (128, 128),
-        activation: Any = "mish",
-        learning_rate_init: Any = 0.02,
-        weight_decay: Any = 0.02,
-        batch_size: Any = "auto",
-        max_iter: Any = "auto",
-        max_minutes: Any = None,
-        log_target: Any = "auto",
-        eval_metric: Any = "squared_error",
-        linear: Any = "auto",
-        categorical_features: Any = None,
-        checkpoint: Any = None,
-        n_jobs: Any = None,
-        random_state: Any = None,
-        progress: Any = False,
-    ) -> None:
-        self.n_estimators = n_estimators
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.max_minutes = max_minutes
-        self.log_target = log_target
-        self.eval_metric = eval_metric
-        self.linear = linear
-        self.categorical_features = categorical_features
-        self.checkpoint = checkpoint
-        self.n_jobs = n_jobs
-        self.random_state = random_state
-        self.progress = progress
+    _: KW_ONLY
+    hidden_layer_sizes: Any = (128, 128)
+    activation: Any = "mish"
+    weight_decay: Any = 0.02
+    log_target: Any = "auto"
+    eval_metric: Any = "squared_error"
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> TabularRegressor:

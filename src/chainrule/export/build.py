@@ -19,8 +19,6 @@ from chainrule.tables.serving.model import TableModel
 
 Label = int | float | str | bool
 
-__all__ = ["program"]
-
 
 def program(model: Any, classes: Sequence[Label] = ()) -> Program:
     """Return a model as operations.

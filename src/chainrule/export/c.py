@@ -13,8 +13,6 @@ from chainrule.export.c_text import TYPES, comment, constant, fields, identifier
 from chainrule.export.library import by, library, needed
 from chainrule.export.program import Field, Input, Op, Program, is_constant
 
-__all__ = ["files", "size"]
-
 FUNCTIONS = "functions.c"
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from chainrule.export.program import Op, Program, Value
 
-__all__ = ["Memory"]
-
 IN_PLACE = frozenset({
     "add", "affine", "elu", "exp", "filled", "gelu", "gelu_tanh", "hard_sigmoid", "layer_norm", "leaky_relu", "missing",
     "mish", "mix", "prelu", "relu", "rms_norm", "scaled", "sigmoid", "silu", "softmax", "softplus", "squash", "tanh",

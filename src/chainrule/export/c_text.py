@@ -11,8 +11,6 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.export.program import Input
 
-__all__ = ["TYPES", "comment", "constant", "fields", "identifier", "lines", "numbers", "string"]
-
 TYPES = {"float32": "float", "float64": "double", "int32": "int"}
 WORDS = """
 asm auto bool break case catch char class const continue default delete do double else enum explicit export extern false

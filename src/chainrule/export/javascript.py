@@ -12,8 +12,6 @@ from chainrule._internal.typing import Array
 from chainrule.export.library import by, call, needed
 from chainrule.export.program import Field, Input, Program
 
-__all__ = ["module"]
-
 FUNCTIONS = "functions.mjs"
 
 

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 from chainrule._version import __version__
 from chainrule.export.program import Op, is_constant
 
-__all__ = ["Function", "by", "call", "library", "needed"]
-
 HEADS = {
     "functions.c": re.compile(r"^static [\w ]+?\*?(\w+)\((.*?)\) \{", re.MULTILINE | re.DOTALL),
     "functions.mjs": re.compile(r"^function (\w+)\((.*?)\) \{", re.MULTILINE | re.DOTALL),

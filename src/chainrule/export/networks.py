@@ -17,8 +17,6 @@ from chainrule.layers.windows import Windows
 from chainrule.losses import Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
-__all__ = ["add_dense", "add_link", "add_network", "single"]
-
 SAME = (kinds.Identity, kinds.Flatten, kinds.Reshape)  # a row is a flat vector in every language
 
 

@@ -12,8 +12,6 @@ from chainrule._internal.typing import Array
 from chainrule.export.library import by, call, needed
 from chainrule.export.program import Field, Program
 
-__all__ = ["script"]
-
 FUNCTIONS = "functions.py"
 SHORT = 8  # numbers that are written as they are
 MODULES = ("base64", "contextlib", "datetime as dt", "json", "math", "re", "sys")

@@ -10,8 +10,6 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 
-__all__ = ["Builder", "Field", "Input", "Op", "Program", "Value"]
-
 
 class Input(NamedTuple):
     """A column of a table: what a person types for it, and what the model makes of it."""

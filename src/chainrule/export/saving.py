@@ -12,8 +12,6 @@ from chainrule.export.program import Program
 from chainrule.files.writing import write_atomically
 from chainrule.onnx.model import check_free
 
-__all__ = ["save", "texts", "write"]
-
 SUFFIXES = {".c": "C", ".mjs": "JavaScript", ".js": "JavaScript", ".py": "NumPy"}
 
 

@@ -11,7 +11,16 @@ from chainrule._internal.typing import Array
 from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble, Unit
 from chainrule.files.container import Header, read_array, without_table
-from chainrule.files.fitted import MEMBER, MOST_MEMBERS, Labels, decode, describe_labels, encode, read_labels
+from chainrule.files.fitted import (
+    MEMBER,
+    MOST_MEMBERS,
+    Labels,
+    check_members,
+    decode,
+    describe_labels,
+    encode,
+    read_labels,
+)
 from chainrule.files.folding import fold
 from chainrule.files.networks import describe_network, network_arrays, read_network
 from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
@@ -175,12 +184,7 @@ def _networks(file: BinaryIO, header: Header, members: Any) -> list[Any]:
         prefix = MEMBER.format(i)
         rest = [name for name in header.tensors if not name.startswith(prefix)]
         networks.append(read_network(file, header, rest, description, prefix))
-    first = networks[0]
-    for network in networks:
-        if (network.input_shape, network.output_shape) != (first.input_shape, first.output_shape):
-            raise ModelFileError("the members of the ensemble do not have the same inputs and outputs.")
-        if type(network.loss) is not type(first.loss):
-            raise ModelFileError(f"the members have different losses: {first.loss!r} and {network.loss!r}.")
+    first = check_members(networks)
     if len(first.input_shape) != 1 or len(first.output_shape) != 1:
         raise ModelFileError(f"the members take {first.input_shape}: expected rows of numbers.")
     return networks

@@ -7,6 +7,7 @@ labels and the column names.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -166,13 +167,19 @@ def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Ne
     for prefix, description in zip(prefixes, members, strict=True):
         rest = [name for name in header.tensors if not name.startswith(prefix)]
         networks.append(read_network(file, header, rest, description, prefix))
+    check_members(networks)
+    return networks
+
+
+def check_members(networks: Sequence[Network]) -> Network:
+    """Return the first of an ensemble's networks; reject others with another loss, or other inputs or outputs."""
     first = networks[0]
     for network in networks:
         if (network.input_shape, network.output_shape) != (first.input_shape, first.output_shape):
             raise ModelFileError("the members of the ensemble do not have the same inputs and outputs.")
         if type(network.loss) is not type(first.loss):
             raise ModelFileError(f"the members have different losses: {first.loss!r} and {network.loss!r}.")
-    return networks
+    return first
 
 
 def predict_samples(network: Network, X: Any) -> Array:

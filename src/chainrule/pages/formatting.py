@@ -208,3 +208,14 @@ def sparks(shares: Sequence[float]) -> str:
     """
     largest = max(shares, default=0) or 1.0
     return "".join(SPARKS[max(round(8 * share / largest), 1 if share else 0)] for share in shares)
+
+
+def clock(seconds: float) -> str:
+    """Return a time as minutes and seconds.
+
+    >>> clock(83.4), clock(4000)
+    ('1:23', '1:06:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

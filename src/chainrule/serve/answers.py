@@ -14,8 +14,6 @@ from chainrule.serve.bounds import RefusedError
 from chainrule.tables.schema import Schema
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["Answer", "Answers", "refused"]
-
 
 class Answer(NamedTuple):
     """The body of an answer, and the number of its rows."""

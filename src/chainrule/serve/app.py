@@ -29,8 +29,6 @@ from chainrule.serve.guard import HANDLERS, LOOPBACK, Guard
 from chainrule.serve.metrics import Metrics
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["application"]
-
 BODIES = 10  # bodies of the largest size that may wait together
 FRESH = {"cache-control": "no-store"}
 

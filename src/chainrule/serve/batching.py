@@ -10,8 +10,6 @@ from typing import Any
 
 from chainrule.serve.bodies import Request
 
-__all__ = ["Batcher"]
-
 BATCH = 2**20  # bytes of the bodies after which a batch is full
 
 

@@ -13,8 +13,6 @@ from chainrule.pages.formatting import rows as counted
 from chainrule.serve.bounds import RefusedError, shortened
 from chainrule.tables.schema import Schema
 
-__all__ = ["Request", "read", "written"]
-
 SHAPE = 'expected {"rows": [...]}, a list of rows, or one row such as {"age": 41}'
 LONGEST = 100_000  # characters of a value in CSV
 UNKNOWN = 100  # names that are not columns of the table

@@ -8,8 +8,6 @@ from typing import Any
 
 from chainrule._internal.checks import check_count, check_real
 
-__all__ = ["HELP", "Bounds", "RefusedError", "shortened"]
-
 HELP = {
     "folder": "The folder of a run on a table, such as runs/customers, or the model.safetensors in it.",
     "host": "Address to listen at. By default, only programs on this computer can reach the service; 0.0.0.0 lets "

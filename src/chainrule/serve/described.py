@@ -12,8 +12,6 @@ from chainrule._version import __version__
 from chainrule.serve.bounds import Bounds
 from chainrule.tables.schema import Column, Schema
 
-__all__ = ["describe", "documented", "openapi"]
-
 KINDS = {"many": "category", "yes/no": "category"}  # others keep their names
 ERRORS = {
     400: "Not JSON or CSV, or not rows.",

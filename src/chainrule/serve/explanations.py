@@ -11,8 +11,6 @@ from chainrule.serve.bounds import RefusedError, shortened
 from chainrule.tables.serving.contributions import contributions
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["WAITING", "Explanations"]
-
 WAITING = 16  # explanations that are asked for at the same time
 EVALUATIONS, ROWS = 2**12, 20  # predictions for one explanation, about, and rows of its background: some 50 ms
 COLUMNS = 1000  # for which one takes seconds

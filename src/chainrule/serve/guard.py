@@ -16,8 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chainrule.serve.bounds import RefusedError
 from chainrule.serve.metrics import Metrics
 
-__all__ = ["HANDLERS", "LOOPBACK", "Guard"]
-
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PATHS = (
     "/",

@@ -14,8 +14,6 @@ MARK = b"\xff\xff\xff\xff"
 DICTIONARIES, BATCH = 2, 3  # types of messages with buffers
 BLOCK, BUFFER = 24, 16  # bytes of a structure
 
-__all__ = ["arrow_size"]
-
 
 def arrow_size(content: bytes) -> int:
     """Return the unpacked bytes of the buffers in an Arrow file or stream.
@@ -70,9 +68,9 @@ def _number(content: bytes, at: int, form: str) -> int:
 class _Table:
     """A FlatBuffers table: values at the offsets in its vtable."""
 
-    def __init__(self, content: bytes, at: int, *, root: bool = True) -> None:
+    def __init__(self, content: bytes, at: int) -> None:
         self.content = content
-        self.at = at + _number(content, at, "<I") if root else at
+        self.at = at + _number(content, at, "<I")
         self.places = self.at - _number(content, self.at, "<i")
 
     def place(self, field: int) -> int:

@@ -14,8 +14,6 @@ from chainrule.tables.number_patterns import informed
 from chainrule.tables.row_notes import RowNotes, nested, of_other_zone, refusal, what, zone_of
 from chainrule.tables.schema import Column, Schema
 
-__all__ = ["Checker", "check", "empty_row"]
-
 
 def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return rows with the columns and types of a schema, and notes.

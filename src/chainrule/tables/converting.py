@@ -30,8 +30,6 @@ NONE = "pipeline.onnx was not written: "
 COMPARED = 256  # held-out rows
 CLOSE = 1e-4  # to chainrule's predictions, relative to the largest, or the file is not written
 
-__all__ = ["convert", "feeds", "to_onnx"]
-
 
 def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     """Return a pipeline as the content of an ONNX file, and a sentence on it; None if it cannot be converted.

@@ -20,8 +20,6 @@ from chainrule.tables.loading import Loaded
 from chainrule.tables.options import Options
 from chainrule.tables.result import HeldOut
 
-__all__ = ["cross_validated"]
-
 
 @dataclass(frozen=True)
 class _OfFold:

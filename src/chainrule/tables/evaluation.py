@@ -19,8 +19,6 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.task import target_values
 
-__all__ = ["Evaluation", "evaluate", "judged", "predicted"]
-
 
 class Evaluation(NamedTuple):
     """The scores of the network and of the baselines on the held-out rows."""

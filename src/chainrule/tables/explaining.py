@@ -31,8 +31,6 @@ MAX_INPUTS = 12  # inputs of one column to list, largest first
 SOME = 1000  # rows of the background
 FEW = 20  # fewer rows of a table are not representative: values are drawn from the distributions of training
 
-__all__ = ["Asked", "Explanation", "check_row", "explain", "explanation"]
-
 
 class Asked(NamedTuple):
     """The arguments of :func:`chainrule.tables.contributions` and ``counterfactuals``.

@@ -17,8 +17,6 @@ from chainrule.tables.streaming.progress import Meter, State
 
 LARGE = 2**30  # bytes of memory from which a file is read block by block
 
-__all__ = ["is_large", "predict_file"]
-
 
 def is_large(path: str | os.PathLike[str]) -> bool:
     """Return whether to predict a file block by block."""

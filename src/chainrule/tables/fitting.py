@@ -22,8 +22,6 @@ from chainrule.training.callbacks import Callback
 from chainrule.training.history import History
 from chainrule.training.ranks import Ranks, Reduce
 
-__all__ = ["Fitted", "fit"]
-
 
 class Fitted(NamedTuple):
     """A fitted pipeline, the history and the arguments of its estimator, and notes on what was decided."""

@@ -15,11 +15,6 @@ from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
 from chainrule.files.values import ModelFileError, shown
 
-__all__ = [
-    "ENDINGS", "HOLE", "INFINITE", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "encoding_name",
-    "ending", "is_table", "is_texts",
-]  # fmt: skip
-
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
 """Missing values in any column of a text file."""
 MISSING = {

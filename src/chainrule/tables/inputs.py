@@ -24,8 +24,6 @@ MIN_ROWS = 2000  # that it is fitted on, however wide
 TEXT = 64  # values that a text counts as
 BLOCK = 65_536  # rows to prepare at once
 
-__all__ = ["fitted_rows", "prepared"]
-
 
 def prepared(
     prepare: Any,

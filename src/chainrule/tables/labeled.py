@@ -10,8 +10,6 @@ from chainrule.tables.checking import with_targets
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import target_values
 
-__all__ = ["check_classes", "labeled"]
-
 
 def labeled(
     frame: pl.DataFrame, schema: Schema, name: str, numbers: Array | None = None

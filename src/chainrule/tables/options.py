@@ -12,8 +12,6 @@ from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
 from chainrule.tables.sources.names import shown
 
-__all__ = ["Options"]
-
 BOTH = {"class_weight"}  # parameters that an ensemble has as well
 MOST_FOLDS = 100
 LISTS = ("categorical", "numeric", "drop", "dates", "by", "na")

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["kind", "write"]
-
 
 def _gzip(frame: pl.DataFrame, file: BinaryIO) -> None:
     with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:

@@ -14,8 +14,6 @@ WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8, 6: 16}  # bytes of a value by its
 PREFIXES = 7  # the encoding DELTA_BYTE_ARRAY, in which a value may repeat any part of the one before it
 DEEPEST, LONGEST = 20, 2**24
 
-__all__ = ["parquet_size"]
-
 
 def parquet_size(content: bytes) -> int:
     """Return the bytes that a file takes: those of its unpacked pages or of its values, whichever is more.

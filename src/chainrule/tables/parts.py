@@ -31,8 +31,6 @@ ROWS, BYTES = 2**20, 2**26  # of a part, at most, give or take a block
 Begun = dict[str, tuple[list[str], int]]
 """By the number of a file: its stamp, and its rows if all are predicted, else -1."""
 
-__all__ = ["PLAN", "predict_files"]
-
 
 def predict_files(
     run: SavedRun,

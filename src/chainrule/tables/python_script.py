@@ -32,8 +32,6 @@ from chainrule.tables.loading import Loaded
 from chainrule.tables.options import Options
 from chainrule.tables.task import target_values
 
-__all__ = ["script"]
-
 WIDTH = 120
 MODULES = {
     "sklearn": "metrics",

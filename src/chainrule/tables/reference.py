@@ -16,8 +16,6 @@ from chainrule.tables.splitting import drawn
 
 ROWS = 20_000  # that are counted, at most
 
-__all__ = ["reference"]
-
 
 def reference(frame: Any, rows: Array, schema: Schema, held_out: HeldOut, seed: int) -> Reference:
     """Return the distributions of the columns in training rows of a frame, and of the held-out predictions."""

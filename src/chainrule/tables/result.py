@@ -14,8 +14,6 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.serving.reference import Reference
 from chainrule.training.history import History
 
-__all__ = ["HeldOut", "SavedRun", "Split", "Trained", "scale_of"]
-
 
 def scale_of(y: Array) -> Array:
     """Return the standard deviation of each of several numbers, or 1 if it is constant."""

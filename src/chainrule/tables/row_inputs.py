@@ -19,8 +19,6 @@ from chainrule.tables.predicting import seen_values
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
 
-__all__ = ["as_learned", "made_up", "names", "prepared"]
-
 RARE = "infrequent_sklearn"  # scikit-learn's name for the input of rare and new categories
 
 

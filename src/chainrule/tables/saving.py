@@ -35,8 +35,6 @@ from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import LARGEST, Schema
 from chainrule.tables.serving import files as serving
 
-__all__ = ["FILES", "load", "save"]
-
 FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
 HISTORY, PAGE, TEXT, CARD, ONNX = "history.csv", "report.html", "report.md", "card.md", "pipeline.onnx"
@@ -135,7 +133,7 @@ def _table(trained: Trained) -> serving.Table:
 def load(folder: str | os.PathLike[str]) -> SavedRun:
     """Load a run that :func:`save` wrote, after checking all of it.
 
-    No code in the folder is run: a pipeline is built only from the types in :data:`chainrule.tables.trusted.TRUSTED`,
+    No code in the folder is run: a pipeline is built only from the types in :data:`chainrule.tables.trusted.PAIRS`,
     and the network is read by the rules of :func:`chainrule.load`.
 
     Raises

@@ -13,8 +13,6 @@ from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.formats import Format, Notation, checked, is_texts
 from chainrule.tables.unpacking import check_values
 
-__all__ = ["KINDS", "TASKS", "Column", "Schema"]
-
 FORMAT = 1
 CODES = re.compile(r"(?:[^%]|%(?:[-_0]?[a-zA-Z%+]|\.[369]?f|[369]f|[:#]z))*")
 LARGEST = 2**24  # bytes: 10,000 columns of 30 categories each take 9 MB

@@ -17,7 +17,6 @@ from chainrule.tables.result import scale_of
 from chainrule.tables.schema import Schema
 from chainrule.tables.score_names import STANDARDIZED
 
-MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
 MULTIPLE = 10  # squared error relative to another model's, from which it is given as a multiple
 EXACT = 10**6  # the same, from which it is omitted: the other model is practically exact
 

@@ -19,8 +19,6 @@ from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError
 from chainrule.tables.trusted import DESCRIPTION, PROTOCOL, load
 
-__all__ = ["dumps"]
-
 
 def dumps(pipeline: Any) -> bytes:
     """Return a pipeline as the content of a skops file, the same for equal pipelines.

@@ -13,8 +13,6 @@ from chainrule.tables.schema import Schema
 
 QUARTILES = ("smallest", "25%", "median", "75%", "largest")
 
-__all__ = ["distribution", "encoded", "target_values"]
-
 
 def encoded(y: Array) -> Array:
     """Return the target for encoders that use it: y itself, or the first of several labels."""

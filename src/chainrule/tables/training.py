@@ -21,8 +21,6 @@ from chainrule.tables.task import distribution
 from chainrule.training.callbacks import Callback
 from chainrule.training.ranks import Ranks, Reduce
 
-__all__ = ["train"]
-
 
 def train(
     source: Any,

@@ -61,7 +61,6 @@ PAIRS: dict[str, tuple[str, ...]] = {
     "TypeNode": ("builtins.str", *SCALARS),
 }
 """The loaders of skops that a file may name, and the types that each may build."""
-TRUSTED = tuple(sorted({name for names in PAIRS.values() for name in names}))
 PARTS: dict[str, Any] = {
     "DTypeNode": np.ndarray, "DictNode": dict, "JsonNode": str, "ListNode": list, "ObjectNode": dict | None,
     "SliceNode": dict, "TupleNode": list,
@@ -76,19 +75,6 @@ TOKEN = re.compile(rb"""[\s,:]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[-+.\w]++|.)""", re
 """A token of JSON. Commas and colons count as space, since the parts between them are checked."""
 
 
-def loads(content: bytes) -> Any:
-    """Return the object in the content of a file; see :func:`load`.
-
-    Examples
-    --------
-    >>> loads(b"import os")
-    Traceback (most recent call last):
-    ...
-    chainrule.files.values.ModelFileError: the pipeline is damaged or not a skops file (File is not a zip file).
-    """
-    return load(io.BytesIO(content))
-
-
 def load(file: BinaryIO | io.BytesIO) -> Any:
     """Return the object in a file, whose types are trusted and whose values are not.
 
@@ -97,7 +83,18 @@ def load(file: BinaryIO | io.BytesIO) -> Any:
     Raises
     ------
     ModelFileError
-        If the file is damaged or not a skops file, names a type not in :data:`TRUSTED`, or would take more memory.
+        If the file is damaged or not a skops file, names a type not in :data:`PAIRS`, or would take more memory.
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from chainrule.tables.skops_files import dumps
+    >>> load(io.BytesIO(dumps(StandardScaler())))
+    StandardScaler()
+    >>> load(io.BytesIO(b"import os"))
+    Traceback (most recent call last):
+    ...
+    chainrule.files.values.ModelFileError: the pipeline is damaged or not a skops file (File is not a zip file).
     """
     file.seek(0)
     found = size = 0

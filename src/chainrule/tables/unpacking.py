@@ -45,11 +45,6 @@ BROKEN = (
 """Errors of NumPy and zipfile for corrupt files, whose headers are parsed as Python literals."""
 OBJECTS = "it holds Python objects"
 
-__all__ = [
-    "BROKEN", "OBJECTS", "VARIABLE", "NumpyHeader", "TooLargeError", "check_cells", "check_content", "check_numpy",
-    "check_values", "check_zstd", "gunzipped", "load_numpy", "numpy_error", "numpy_header", "size_of",
-]  # fmt: skip
-
 
 class TooLargeError(ValueError):
     """Raised when a file would take more memory than the limit."""

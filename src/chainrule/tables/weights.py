@@ -13,8 +13,6 @@ from chainrule.tables.schema import Column
 
 WHY = "--weight: the weight of the row"
 
-__all__ = ["WHY", "code", "weights"]
-
 
 def weights(frame: Any, column: Column, numbers: Array) -> Array:
     """Return the weights of the rows of a frame; ``numbers`` are their row numbers in the file.

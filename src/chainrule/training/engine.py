@@ -20,8 +20,6 @@ from chainrule.network import Network
 from chainrule.training.callbacks import Run
 from chainrule.training.state import Steps, Work
 
-__all__ = ["installed", "select", "steps"]
-
 MODULES = {"numba": "compiled", "reference": "step"}
 
 

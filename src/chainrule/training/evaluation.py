@@ -12,8 +12,6 @@ from chainrule.losses import Metric
 from chainrule.metrics import measure
 from chainrule.network import Network
 
-__all__ = ["check_network", "evaluate"]
-
 
 def evaluate(
     network: Network,

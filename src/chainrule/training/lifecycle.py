@@ -23,8 +23,6 @@ from chainrule.training.history import History
 from chainrule.training.snapshots import Snapshot
 from chainrule.training.state import Steps, Work
 
-__all__ = ["DivergenceError", "ended", "returned", "start", "undone_by_divergence"]
-
 
 class DivergenceError(ArithmeticError):
     """Raised when the loss or a parameter becomes NaN or infinite during training.

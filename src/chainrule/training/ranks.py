@@ -17,8 +17,6 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.training.callbacks import Run
 
-__all__ = ["ALONE", "ParallelError", "Ranks", "Reduce"]
-
 HINTS = {
     "chainrule": "Install the same version for every rank.",
     "batches": "Give every rank the same number of rows, or as many as make the same number of batches.",

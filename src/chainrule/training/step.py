@@ -13,8 +13,6 @@ from chainrule.penalties import BoundPenalties
 from chainrule.training.callbacks import Run
 from chainrule.training.state import Steps, Work
 
-__all__ = ["ArraySteps", "steps"]
-
 
 def steps(work: Work, run: Run) -> Steps:
     """Return the object that runs the steps."""

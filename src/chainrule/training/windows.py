@@ -16,8 +16,6 @@ PART = 0.2  # fraction of the free memory for the rows of a window; there are tw
 PIECE = 2**22  # bytes of the file read at a time
 DENSE = 2**14  # bytes per needed row up to which a piece is read as a whole
 
-__all__ = ["Window", "window"]
-
 
 @final
 class Window:

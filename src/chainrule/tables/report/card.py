@@ -35,8 +35,6 @@ PREPARED = {
 OWN = {"--overwrite": 0, "--quiet": 0, "--out": 1}  # options that do not change the network, and their values
 FOLDER = "FOLDER"
 
-__all__ = ["card"]
-
 
 def card(trained: Trained, data: ReportData) -> Page:
     """Return the model card of a trained table; ``data`` are those of its report.

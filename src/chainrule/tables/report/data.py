@@ -12,8 +12,6 @@ from chainrule._internal.typing import Array
 
 LEVEL = 0.05  # chance that one group or more is said to differ if none does
 
-__all__ = ["LEVEL", "ColumnSummary", "Group", "Grouped", "Importance", "Influence", "ReportData", "Score", "WrongRow"]
-
 
 @dataclass(frozen=True)
 class ColumnSummary:

@@ -19,8 +19,6 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tables.report.data import LEVEL
 
-__all__ = ["tested"]
-
 
 def tested(losses: Array, parts: Sequence[Array], n: Array, total: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
     """Return the p-values of groups after Holm's correction, and whether they are too small for twice the mean loss.

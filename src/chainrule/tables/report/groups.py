@@ -30,8 +30,6 @@ PARTS = 4  # of a column of numbers or dates, with as many rows each
 VALUES = 12  # distinct numbers that are groups by themselves
 NAMED = 5  # groups in a sentence
 
-__all__ = ["groups", "scored", "sections", "sentences"]
-
 
 def groups(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
     """Return the rows with each value of a column; numbers and dates are cut in quarters. Missing ones are last."""

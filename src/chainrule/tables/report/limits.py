@@ -17,8 +17,6 @@ NAMED = 5  # in a sentence
 COVERAGE = 0.9
 MIDNIGHT = "T00:00:00"
 
-__all__ = ["limits", "sections"]
-
 
 def sections(data: ReportData) -> list[Block]:
     """Return the blocks."""

@@ -28,8 +28,6 @@ HOW = (
     "combined rows may be unlike any real one. Contributions describe the network, not causes."
 )
 
-__all__ = ["Contribution", "Contributions", "contributions"]
-
 
 @dataclass(frozen=True)
 class Contribution:

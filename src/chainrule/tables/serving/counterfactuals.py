@@ -27,8 +27,6 @@ HOW = (
     "summed. The changed rows were predicted; the changes say what the network would predict, not what would happen."
 )
 
-__all__ = ["Change", "Counterfactual", "Counterfactuals", "counterfactuals"]
-
 
 class Change(NamedTuple):
     """The change of one column.

@@ -23,8 +23,6 @@ LEVEL = 0.05  # chance of one false alarm or more, if nothing moved
 FEWEST = 5  # expected rows in a bin of the test; smaller bins are pooled
 HALF = 0.5  # a row added to each bin, so that the PSI with an empty one is finite
 
-__all__ = ["Drift", "Shift", "drift"]
-
 
 class Shift(NamedTuple):
     """How the distribution of a column, or of the predictions, differs from that of training.

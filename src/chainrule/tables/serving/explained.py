@@ -22,8 +22,6 @@ from chainrule.tables.serving.reference import Distribution
 
 PLAIN = re.compile(r"(?:[^%]|%[dmYHMS])*")  # formats that Python writes as they are read
 
-__all__ = ["Output", "of_columns", "one_row", "output", "shown", "some_rows"]
-
 
 class Output(NamedTuple):
     """One output of a model.

@@ -27,9 +27,6 @@ KINDS: dict[str, tuple[str, ...]] = {
     "Lookup": ("category", "many"), "Dates": ("date",), "Words": ("text",),
 }  # fmt: skip
 """The kinds of columns that a step takes."""
-PER_COLUMN = ("Filled", "Squashed")  # whose arrays have a value for each column
-
-__all__ = ["Table", "arrays", "read_table"]
 
 
 class Table(NamedTuple):

@@ -13,8 +13,6 @@ from chainrule.pages.formatting import short
 from chainrule.tables.serving.explained import Output, output
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["Goal", "goal", "predicted", "said"]
-
 
 class Goal(NamedTuple):
     """A wanted prediction in words, whether results of :meth:`TableModel.outputs` are it, and how near they are."""

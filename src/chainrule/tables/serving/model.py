@@ -18,8 +18,6 @@ from chainrule.tables.serving.files import Table, read_table
 from chainrule.tables.serving.reference import Reference
 from chainrule.tables.serving.steps import Columns, Lookup, inputs
 
-__all__ = ["TableModel", "load"]
-
 
 def load(path: str | os.PathLike[str]) -> TableModel:
     """Load the model file of a table: ``model.safetensors`` in the folder of a run.

@@ -17,8 +17,6 @@ from chainrule.tables.schema import Column, Schema
 LEVELS = 21  # quantiles: 0%, 5%, ..., 100%
 MOST = 20  # values of a column that are counted one by one
 
-__all__ = ["Distribution", "Reference", "of_columns", "of_predictions"]
-
 
 class Distribution(NamedTuple):
     """The distribution of a column, as counts in bins.

@@ -20,8 +20,6 @@ ROUNDS = 3  # in which each value of a change is replaced by a nearer one
 Judge = Callable[[Array], tuple[Array, Array]]
 """For prepared rows (rows, inputs): whether each is as wanted, and how near it is."""
 
-__all__ = ["MOST_COLUMNS", "Candidates", "search"]
-
 
 class Candidates(NamedTuple):
     """Values to change to, (candidates,): the column of each, the background row that has it, and its distance."""

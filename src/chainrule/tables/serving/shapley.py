@@ -30,8 +30,6 @@ EVALUATIONS = 2**17  # rows for which f is computed, about
 CELLS = 2**22  # numbers of a block of them
 PAIRS = 2  # the fewest orders, with their reverses, for each row of the background: they have a spread
 
-__all__ = ["Shapley", "blocks", "shapley"]
-
 
 class Shapley(NamedTuple):
     """Shapley values (groups,) with their standard errors.

@@ -24,8 +24,6 @@ WORD = re.compile(r"(?u)\b\w\w+\b")  # as in scikit-learn's HashingVectorizer
 
 Columns = Mapping[str, Array]
 
-__all__ = ["STEPS", "Columns", "Dates", "Filled", "Lookup", "Missing", "Numbers", "Squashed", "Step", "Words", "inputs"]
-
 
 def inputs(steps: Sequence[Step], columns: Columns) -> Array:
     """Return the inputs of a network for the columns of a table: those of all steps, side by side."""

@@ -22,8 +22,6 @@ LISTED = 10  # members in an error
 PART = 2**16  # bytes
 XZ_MEMORY = 2**28  # bytes of a decompressor; xz -9 needs 65 MiB
 
-__all__ = ["kind_of_zip", "packed_by", "unpacked"]
-
 
 def packed_by(content: bytes) -> str:
     """Return the compression of a file by its first bytes, or ""; a workbook and a NumPy file are not archives.

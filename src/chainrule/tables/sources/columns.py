@@ -11,8 +11,6 @@ from chainrule.tables._polars import pl
 
 PLAIN = (bool, dt.date, dt.datetime, dt.time, dt.timedelta, str, bytes)  # types that polars has
 
-__all__ = ["column", "joined"]
-
 
 def column(values: Sequence[Any]) -> pl.Series:
     """Return values of Python as a column: of their type if they have one, else of numbers, else of text."""

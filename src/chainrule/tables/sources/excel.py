@@ -14,8 +14,6 @@ from chainrule.tables.formats import Format
 from chainrule.tables.frames import without
 from chainrule.tables.sources.excel_size import sheet_sizes, unpacked_size
 
-__all__ = ["parse"]
-
 
 def parse(content: bytes, name: str, given: Options) -> tuple[Any, list[str], Format]:
     """Return the table in a sheet of a workbook, notes, and its format.

@@ -16,8 +16,6 @@ PART = 2**20  # bytes
 MOST_PARTS = 100_000
 PLACE = re.compile(r"([A-Z]{1,3})(\d{1,10})")
 
-__all__ = ["sheet_sizes", "unpacked_size"]
-
 
 def unpacked_size(content: bytes, most: int) -> int:
     """Return the true size of all files in a zip archive, or the first size above ``most``.

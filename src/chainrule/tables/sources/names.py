@@ -11,19 +11,6 @@ SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 SECRET = r"[^=&?#\s]*(?:pass|pwd|secret|token|key|sig|credential|auth)[^=&#\s]*"  # noqa: S105  (a pattern)
 HARMLESS = "(?:user|host|hostaddr|port|dbname|sslmode|connect_timeout|application_name|mode)"
 
-__all__ = [
-    "is_database",
-    "is_local",
-    "is_pattern",
-    "is_remote_pattern",
-    "is_several",
-    "place",
-    "scheme",
-    "shown",
-    "split_member",
-    "stem",
-]
-
 
 def scheme(source: str) -> str:
     """Return the part before ``://``, or "" for a file.

@@ -22,8 +22,6 @@ AMAZON: dict[str, tuple[type[Exception], str]] = {
 }  # fmt: skip
 """Errors of botocore, by their names, which it makes at run time."""
 
-__all__ = ["copy", "fetch", "files", "stamp"]
-
 
 def fetch(source: str) -> bytes:
     """Return the content of the file at an address.

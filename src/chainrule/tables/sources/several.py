@@ -19,8 +19,6 @@ from chainrule.tables.sources.names import is_pattern, is_remote_pattern, is_sev
 
 SHOWN = 5  # names in a sentence
 
-__all__ = ["Part", "files", "joined"]
-
 
 class Part(NamedTuple):
     """The content of a file, unpacked and checked; ``kind`` is its format."""

@@ -24,8 +24,6 @@ from chainrule.tables.streaming.on_disk import check_unchanged, stamp_of
 PIECE = 2**24  # bytes of an array to read at once
 BLOCK = 2**20  # bytes that polars gets at once: it asks for up to fifty blocks ahead
 
-__all__ = ["scan"]
-
 
 def scan(path: Path) -> tuple[pl.LazyFrame, str]:
     """Return a scan of a copy of a ``.npy`` or ``.npz`` file, and a note on its arrays.

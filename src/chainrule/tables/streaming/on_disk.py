@@ -22,8 +22,6 @@ from chainrule.tables.frames import check_names, plain
 AT_ONCE = 2**25  # bytes of adjacent columns to read together, and of a block of rows, at 8 bytes per value
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
 
-__all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "check_unchanged", "opened", "stamp_of"]
-
 
 class ChangedFileError(RuntimeError):
     """The file has changed since it was opened."""

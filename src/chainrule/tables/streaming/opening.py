@@ -29,8 +29,6 @@ PACKED = ".gz"
 STREAMED = "only Parquet (.parquet, .pq), NumPy (.npy, .npz) and CSV (.csv, .tsv, .csv.gz)"
 HEAD = 4 * 2**20  # bytes from which the layout of a CSV file is detected
 
-__all__ = ["memory", "needs_streaming", "open_rows", "open_table", "streamed_kind"]
-
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     r"""Return the reason why a file must be streamed, or "" if it fits into memory.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Meter", "Printer", "State"]
+from chainrule.pages.formatting import clock
 
 LIVE, PLAIN = 0.2, 10.0  # seconds between updates on a terminal, and between lines elsewhere
 
@@ -45,7 +45,7 @@ class State:
         return self.done >= self.rows
 
     def __str__(self) -> str:
-        end = f"in {_clock(self.seconds)}" if self.over else f"{_clock(self.left)} left"
+        end = f"in {clock(self.seconds)}" if self.over else f"{clock(self.left)} left"
         share = 100 * self.done // max(self.rows, 1)
         line = f"{self.what:10} {share:2}%  {self.done:,} of {self.rows:,} rows  {self.rate:,.0f} MB/s  {end}"
         return f"{line}  {self.note}".rstrip()
@@ -119,9 +119,3 @@ class Printer:
         else:
             file.write(line + "\n")
         file.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -18,8 +18,6 @@ from chainrule.tables._polars import pl
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUCKET = 2**25  # bytes of a matrix to put in order at once, in memory
 
-__all__ = ["DiskMatrix", "amount", "closed", "room", "writing"]
-
 
 def room(size: int, what: str) -> Any:
     """Return a temporary file for at most ``size`` bytes; raise ValueError if the disk has less free space.

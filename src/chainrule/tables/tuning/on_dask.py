@@ -29,8 +29,6 @@ ALONE = 60.0  # seconds to wait for a first worker
 EVERY = 0.3  # seconds between messages of a trial, and between reads of them
 NEEDED = ("optuna", "polars", "skrub")  # packages on a worker
 
-__all__ = ["Cluster", "connected"]
-
 
 @dataclass(frozen=True)
 class Cluster:

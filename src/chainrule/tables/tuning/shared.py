@@ -30,8 +30,6 @@ SECONDS = 30  # to wait for the lock, and for an answer from a server
 HEARTBEAT = "heartbeat"  # the attribute of a trial
 LOCK = 0x636861696E  # PostgreSQL's advisory lock: any number that other programs do not use
 
-__all__ = ["Silent", "beating", "check_address", "explained", "opened"]
-
 
 def check_address(storage: str) -> None:
     """Reject a storage that is neither a journal nor PostgreSQL.

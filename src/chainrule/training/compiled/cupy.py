@@ -25,8 +25,6 @@ from chainrule.training.compiled import cuda
 from chainrule.training.state import Work
 from chainrule.training.step import ArraySteps
 
-__all__ = ["steps"]
-
 
 def steps(work: Work, run: Run) -> ArraySteps:
     """Return the object that runs the steps."""
