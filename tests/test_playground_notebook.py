@@ -3,7 +3,6 @@
 import base64
 import queue
 import re
-import shutil
 import signal
 import time
 from contextlib import ExitStack
@@ -13,13 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+import browsers
 import chainrule as cr
 from chainrule.playground.state import BEGIN, read
 from test_playground import Page, threads
 
 base_comm = pytest.importorskip("comm.base_comm")
 notebook = pytest.importorskip("chainrule.playground.notebook")
-BROWSER = shutil.which("chromium")
 
 
 class Comm(base_comm.BaseComm):
@@ -214,8 +213,8 @@ class Shown(Comm):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
-def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch):
+@pytest.mark.parametrize("name", browsers.EACH)
+def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch, name):
     playwright = pytest.importorskip("playwright.sync_api")
     expect, patience = playwright.expect, {"timeout": 30_000}
     monkeypatch.setattr("comm.create_comm", Shown)
@@ -224,8 +223,8 @@ def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monk
     def tell(to, content):
         widgets[to].comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
 
-    with playwright.sync_playwright() as started:
-        page = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"]).new_page(color_scheme="light")
+    with browsers.browser(name) as browser:
+        page = browser.new_page(color_scheme="light")
         page.set_default_timeout(30_000)
         said = []
         page.on("console", lambda message: said.append(message.text))
