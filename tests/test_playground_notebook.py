@@ -169,6 +169,7 @@ def test_without_anywidget_the_error_says_what_to_install(monkeypatch):
 
 
 NOTEBOOK = """<!doctype html><title>A notebook</title><style>
+html { overflow-y: scroll }
 button { font-size: 30px !important } section, .field { display: none !important } * { letter-spacing: 4px }
 </style><h1>Title</h1><button>Outside</button><div id="a"></div><div id="b"></div>"""
 SHOW = """async ([esm, css, id]) => {
@@ -216,7 +217,7 @@ class Shown(Comm):
 @pytest.mark.parametrize("name", browsers.EACH)
 def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch, name):
     playwright = pytest.importorskip("playwright.sync_api")
-    expect, patience = playwright.expect, {"timeout": 30_000}
+    expect, patience = playwright.expect, {"timeout": 60_000}
     monkeypatch.setattr("comm.create_comm", Shown)
     widgets = {"a": widget("hidden-layer"), "b": widget()}
 
