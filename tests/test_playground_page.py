@@ -411,6 +411,25 @@ def test_a_planted_mistake_is_found_and_mended(opened):
     expect(badge).to_have_text("✓ Gradient right")
 
 
+def test_the_next_check_waits_for_the_answer_to_the_last(opened):
+    page = opened()
+    expect(page.locator(".badge")).to_have_text("✓ Gradient right")
+    page.evaluate(
+        """() => {
+            const send = WebSocket.prototype.send;
+            window.checks = 0;
+            WebSocket.prototype.send = function (text) {
+                if (JSON.parse(text).type === "check") checks += 1; // and is not sent, so nothing answers
+                else send.call(this, text);
+            };
+        }"""
+    )
+    press(page, "Run")
+    page.wait_for_function("() => checks > 0")
+    page.wait_for_timeout(5500)  # checks that are answered follow after 5 seconds
+    assert page.evaluate("checks") == 1
+
+
 def saved(page, button, downloads):
     """Return the name and the content of the file that a button saves."""
     if page.context.browser.browser_type.name == "chromium":
