@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
+import browsers
 import chainrule as cr
 
 playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
-BROWSER = shutil.which("chromium")
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed"),
     pytest.mark.skipif(find_spec("jupyterlab") is None, reason="JupyterLab is not installed: extra engines"),
 ]
 
@@ -59,9 +57,9 @@ def lab(tmp_path):
             process.stderr.close()
 
 
-def test_a_lesson_in_jupyterlab(lab):
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+@pytest.mark.parametrize("name", browsers.EACH)
+def test_a_lesson_in_jupyterlab(lab, name):
+    with browsers.browser(name) as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(60_000)
         page.goto(lab)
@@ -78,4 +76,3 @@ def test_a_lesson_in_jupyterlab(lab):
         page.locator(".jp-Notebook .jp-Cell .jp-InputArea-editor").nth(1).click()
         page.keyboard.press("Shift+Enter")
         expect(page.locator(".jp-OutputArea-output pre")).to_have_text("xor 1\n")
-        browser.close()

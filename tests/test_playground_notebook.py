@@ -3,7 +3,6 @@
 import base64
 import queue
 import re
-import shutil
 import signal
 import time
 from contextlib import ExitStack
@@ -13,13 +12,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+import browsers
 import chainrule as cr
 from chainrule.playground.state import BEGIN, read
 from test_playground import Page, threads
 
 base_comm = pytest.importorskip("comm.base_comm")
 notebook = pytest.importorskip("chainrule.playground.notebook")
-BROWSER = shutil.which("chromium")
 
 
 class Comm(base_comm.BaseComm):
@@ -170,6 +169,7 @@ def test_without_anywidget_the_error_says_what_to_install(monkeypatch):
 
 
 NOTEBOOK = """<!doctype html><title>A notebook</title><style>
+html { overflow-y: scroll }
 button { font-size: 30px !important } section, .field { display: none !important } * { letter-spacing: 4px }
 </style><h1>Title</h1><button>Outside</button><div id="a"></div><div id="b"></div>"""
 SHOW = """async ([esm, css, id]) => {
@@ -214,18 +214,18 @@ class Shown(Comm):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
-def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch):
+@pytest.mark.parametrize("name", browsers.EACH)
+def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch, name):
     playwright = pytest.importorskip("playwright.sync_api")
-    expect, patience = playwright.expect, {"timeout": 30_000}
+    expect, patience = playwright.expect, {"timeout": 60_000}
     monkeypatch.setattr("comm.create_comm", Shown)
     widgets = {"a": widget("hidden-layer"), "b": widget()}
 
     def tell(to, content):
         widgets[to].comm.handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
 
-    with playwright.sync_playwright() as started:
-        page = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"]).new_page(color_scheme="light")
+    with browsers.browser(name) as browser:
+        page = browser.new_page(color_scheme="light")
         page.set_default_timeout(30_000)
         said = []
         page.on("console", lambda message: said.append(message.text))

@@ -4,7 +4,7 @@ import { button, field, fresh, h, select } from "./dom";
 import type { Verdict } from "./protocol";
 
 const MOST_PARAMETERS = 2000; // beyond, the check runs only when it is asked for
-const EVERY = 5000; // milliseconds between two checks while training runs
+const EVERY = 5000; // milliseconds from a check to the next while training runs
 
 /** The badge in the header: whether the gradient of this network is right. */
 export function badge(app: App, open: () => void): HTMLElement {
@@ -14,18 +14,26 @@ export function badge(app: App, open: () => void): HTMLElement {
     element.textContent = text;
     element.dataset.state = state;
   };
+  // The next check follows the answer to the last: where a check is slow, the network trains between two.
+  const later = (): void => {
+    clearTimeout(timer);
+    timer = window.setTimeout(() => {
+      if (app.running && !document.hidden && (app.configured?.parameters ?? Infinity) <= MOST_PARAMETERS) app.send({ type: "check" });
+      else later();
+    }, EVERY);
+  };
   app.on("configured", ({ parameters }) => {
     show("Gradient not checked", "");
     clearTimeout(timer);
     if (parameters <= MOST_PARAMETERS) timer = window.setTimeout(() => app.send({ type: "check" }), 300);
   });
-  const clock = setInterval(() => {
-    if (app.running && !document.hidden && (app.configured?.parameters ?? Infinity) <= MOST_PARAMETERS) app.send({ type: "check" });
-  }, EVERY);
-  app.left.addEventListener("abort", () => clearInterval(clock));
+  app.on("refused", later);
   app.on("reply", (reply) => {
-    if (reply.type === "verdict") show(reply.ok ? "✓ Gradient right" : "✗ Gradient wrong", reply.ok ? "right" : "wrong");
+    if (reply.type !== "verdict") return;
+    show(reply.ok ? "✓ Gradient right" : "✗ Gradient wrong", reply.ok ? "right" : "wrong");
+    later();
   });
+  app.left.addEventListener("abort", () => clearTimeout(timer));
   return element;
 }
 

@@ -37,7 +37,7 @@ function surfacePlot(loss: Float32Array, steps: Float32Array, path: Float32Array
   const reach = steps.at(-1)!;
   const at = (v: number): number => ((v + reach) / (2 * reach)) * (SIZE - cell) + cell / 2;
   const cells = values.map((v, k) => s("rect", {
-    x: (k % side) * cell, y: SIZE - cell - Math.floor(k / side) * cell, width: cell + 0.5, height: cell + 0.5, "shape-rendering": "crispEdges",
+    x: (k % side) * cell, y: SIZE - cell - Math.floor(k / side) * cell, width: cell, height: cell, "shape-rendering": "crispEdges",
     "fill-opacity": (Number.isFinite(v) ? 0.05 + 0.9 * ((v - low) / (high - low || 1)) : 1).toFixed(2),
   }));
   const points: string[] = [];

@@ -172,8 +172,12 @@ export function output(app: App): HTMLElement {
         chosen[k] = Number(value);
         send([chosen[0]!, chosen[1]!]);
       }))),
-      ...(chosen.length && count <= 10 ? names.flatMap((name, k) => chosen.includes(k) ? [] : [
-        slider(name, cut[k]!, range(k), (value) => digits(value, 2), (value) => { cut[k] = value; send([chosen[0]!, chosen[1]!], cut); })]) : []));
+      ...(chosen.length && count <= 10 ? names.flatMap((name, k) => {
+        if (chosen.includes(k)) return [];
+        const span = range(k);
+        return [slider(name, cut[k]!, span, (value) => digits(Math.abs(value) < span.step / 2 ? 0 : value, 2),
+          (value) => { cut[k] = value; send([chosen[0]!, chosen[1]!], cut); })];
+      }) : []));
     keepFocus(looking, build);
   };
 
