@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 # What works today, from a clone of the repository; docs/install.md says the same.
 INSTALL = 'pip install -e ".[{}]" in a clone of chainrule'
+
+FOLDERS = {"skrub": "SKB_DATA_DIRECTORY"}  # packages that make a folder in the home folder, and where they look for it
 
 
 def install(extra: str) -> str:
@@ -37,3 +40,10 @@ def require(module: str, extra: str) -> Any:
         raise ImportError(
             f"this needs the package {package!r}, which is not installed. Type: {install(extra)}"
         ) from error
+    except (OSError, RuntimeError):  # no home folder, or one that cannot be written to
+        if module not in FOLDERS:
+            raise
+        import tempfile  # noqa: PLC0415  (start-up time)
+
+        os.environ[FOLDERS[module]] = tempfile.gettempdir()
+        return importlib.import_module(module)
