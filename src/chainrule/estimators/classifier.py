@@ -39,8 +39,8 @@ def check_labels(y: Any) -> None:
         return
     types = " and ".join(sorted({type(label).__name__ for label in np.ravel(y).tolist()}))
     raise ValueError(
-        f"y: expected labels of one type, numbers or strings, none missing, got {types}. Drop rows without a label, or "
-        "give y.astype(str)."
+        f"y: expected numbers or strings, of one type and none missing, got {types} (Unknown label type). Drop rows "
+        "without a label, or give y.astype(str)."
     )
 
 
