@@ -23,6 +23,7 @@ from chainrule.cli import options, resuming
 from chainrule.cli import tables as cli
 from chainrule.cli.app import app
 from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
+from chainrule.cli.folder import claimed
 from test_tables_training import passengers
 
 pytestmark = pytest.mark.slow
@@ -179,6 +180,8 @@ def test_a_training_goes_on(here, monkeypatch):
     refused("train", "--resume", "run", match="reads titanic.csv: give it again")
     refused("train", "--resume", "run", "--out", "b", match="--out does not go with --resume")
     refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule applies only to data sets")
+    with claimed(folder):
+        refused("train", "titanic.csv", "--resume", "run", match="another process is training in run: choose")
     run("train", "titanic.csv", "--target", "survived", "--resume", "run", *QUICK)
     run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "whole")
     one, other = (json.loads((here / name / "config.json").read_text()) for name in ("run", "whole"))
@@ -343,6 +346,16 @@ def test_a_home_folder_that_cannot_be_written_to_does_not_matter(tmp_path):
     home = {**os.environ, "HOME": str(tmp_path / "home")}
     found = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True, check=True)
     assert found.stdout == "SquashingScaler\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind on Windows")
+def test_two_trainings_do_not_mix_their_files(here):
+    (here / "r").mkdir()
+    with claimed(here / "r"):
+        refused(
+            "train", "titanic.csv", "--target", "survived", "--out", "r", match="another process is training in the"
+        )
+    assert list((here / "r").iterdir()) == []
 
 
 def test_a_hyphen_is_standard_output(here):
