@@ -41,6 +41,11 @@ class NothingReturned(Double):
         memo.y = 2 * x
 
 
+class ListReturned(Double):
+    def forward(self, x, memo):
+        return super().forward(x, memo).tolist()
+
+
 class OtherShape(Double):
     def forward(self, x, memo):
         return 2 * x[:, :-1]
@@ -322,6 +327,7 @@ class OnlyPositive(Layer):
 # class: (the rule that it breaks, what is said)
 BREAKERS = {
     NothingReturned: ("passes", "forward returns None, but y has shape (8, 5)"),
+    ListReturned: ("passes", "forward returns a list, not an array, but y has shape (8, 5)"),
     OtherShape: ("passes", "forward returns shape (8, 4), but y has shape (8, 5) for output() = (5,)"),
     NoDx: ("passes", "backward returns None, but x has shape (8, 5): return dL/dx"),
     WrongShapeOfGradient: ("passes", "backward sets shape (8, 5) in memo.ds, but s has shape (5,)"),

@@ -1,9 +1,13 @@
 """The command line for tables: train, predict, and what it says when it cannot."""
 
 import datetime as dt
+import errno
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import typing
 import warnings
 from pathlib import Path
@@ -11,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from chainrule import MLPClassifier
 from chainrule.cli import options, resuming
 from chainrule.cli import tables as cli
 from chainrule.cli.app import app
-from chainrule.cli.errors import warnings_at_the_end
+from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
+from chainrule.cli.folder import claimed
 from test_tables_training import passengers
 
 pytestmark = pytest.mark.slow
@@ -174,6 +180,8 @@ def test_a_training_goes_on(here, monkeypatch):
     refused("train", "--resume", "run", match="reads titanic.csv: give it again")
     refused("train", "--resume", "run", "--out", "b", match="--out does not go with --resume")
     refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule applies only to data sets")
+    with claimed(folder):
+        refused("train", "titanic.csv", "--resume", "run", match="another process is training in run: choose")
     run("train", "titanic.csv", "--target", "survived", "--resume", "run", *QUICK)
     run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "whole")
     one, other = (json.loads((here / name / "config.json").read_text()) for name in ("run", "whole"))
@@ -330,3 +338,51 @@ def test_a_plan_with_any_option_of_a_table_can_be_read_again(tmp_path):
         (tmp_path / name).mkdir()
         resuming.keep(tmp_path / name, plan)
         assert resuming.read(tmp_path / name) == plan, name
+
+
+def test_a_home_folder_that_cannot_be_written_to_does_not_matter(tmp_path):
+    (tmp_path / "home").write_text("")
+    code = 'from chainrule._internal.extras import require; print(require("skrub", "tables").SquashingScaler.__name__)'
+    home = {**os.environ, "HOME": str(tmp_path / "home")}
+    found = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True, check=True)
+    assert found.stdout == "SquashingScaler\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks of this kind on Windows")
+def test_two_trainings_do_not_mix_their_files(here):
+    (here / "r").mkdir()
+    with claimed(here / "r"):
+        refused(
+            "train", "titanic.csv", "--target", "survived", "--out", "r", match="another process is training in the"
+        )
+    assert list((here / "r").iterdir()) == []
+
+
+def test_a_hyphen_is_standard_output(here):
+    run("train", "titanic.csv", "--target", "survived", "--out", "r", *QUICK)
+    printed = run("predict", "r", "titanic.csv", "--out", "-").stdout
+    assert printed == run("predict", "r", "titanic.csv").stdout
+    assert not (here / "-").exists()
+
+
+@pytest.mark.parametrize("command", [["explain"], ["explain", "--seed", "3"], ["evaluate"], ["predict", "--coerce"]])
+def test_a_folder_without_a_finished_run_is_called_so(command, here):
+    (here / "r").mkdir()
+    refused(command[0], "r", "titanic.csv", *command[1:], match=r"no config\.json in r: expected a folder from a comp")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "message"),
+    [
+        (errno.ENOSPC, 1, "r/model: No space left on device. Free some space, or choose another place.\n"),
+        (errno.EACCES, 2, "r/model: Permission denied.\n"),
+    ],
+)
+def test_an_error_of_the_system_names_the_file(number, status, message, capsys):
+    @in_one_sentence
+    def command():
+        raise OSError(number, os.strerror(number), "r/model")
+
+    with pytest.raises(typer.Exit) as ended:
+        command()
+    assert (ended.value.exit_code, capsys.readouterr().err) == (status, f"Error: {message}")

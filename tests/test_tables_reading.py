@@ -220,6 +220,8 @@ def test_ten_thousand_columns(file):
         ("t.parquet", written("write_parquet")[:-30], "t.parquet is corrupt: it cannot be read as Parquet"),
         ("t.arrow", written("write_ipc")[:-50], "t.arrow is corrupt: it cannot be read as Arrow"),
         ("t.jsonl", '{"a":1}\n{"a":\n', "t.jsonl is corrupt: it cannot be read as JSON lines"),
+        ("t.jsonl", '{"a":1}\n{"a":NaN}\n', "NaN and Infinity are not JSON: write null."),
+        ("t.json", '[{"a": -Infinity}]', "NaN and Infinity are not JSON: write null."),
         ("t.json", "[1, 2]", "t.json is corrupt: it cannot be read as a JSON array"),
         ("t.json", "[]", "t.json has no columns: expected a table with a header and rows."),
         ("t.npz", saved(np.savez, y=np.arange(3))[:-100], "t.npz cannot be read as a NumPy file: "),

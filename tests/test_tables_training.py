@@ -207,6 +207,8 @@ def test_unbalanced_classes_are_spoken_of():
             {},
             "1 infinite values",
         ),
+        (None, "survived", {"max_iter": 3}, r"train: unexpected keyword argument 'max_iter'\..*parameters={'max_iter'"),
+        (None, "survived", {"tset": 0.3}, "unexpected keyword argument 'tset'. Did you mean 'test'"),
         (pl.DataFrame(), "y", {}, "0 rows and 0 columns"),
         (np.zeros((3, 2)), "y", {}, "expected a file, or a polars or pandas data frame"),
     ],

@@ -667,9 +667,12 @@ BAD = {
         X,
         np.where(Y > 1, None, LABELS),
         {},
-        r"y: expected labels of one type, none missing.*Drop rows",
+        r"y: expected numbers or strings, .*none missing.*Drop rows",
     ),
     "mixed labels": (classifier, X, np.where(Y > 1, 7, LABELS.astype(object)), {}, r"y\.astype\(str\)"),
+    "labels of two types": (cr.MLPClassifier, X, np.where(Y > 1, 7, LABELS.astype(object)), {}, r"got int and str \("),
+    "dates to predict": (regressor, X, np.arange(90).astype("M8[D]"), {}, r"y: expected numbers, got datetime64\[D\]"),
+    "words to predict": (regressor, X, LABELS, {}, r"y: expected numbers, got <U\d.*y\.astype\(float\)"),
     "numbers as classes": (classifier, X, Y, {}, r"Unknown label type: continuous"),
     "a target beyond its variance": (
         regressor,
@@ -714,7 +717,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_with_a_remedy(name):
     make, rows, y, more, message = BAD[name]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make().fit(rows, y, **more)
 
 

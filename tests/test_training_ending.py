@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.layers import Dense, Tanh
+from chainrule.layers import Dense, Layer, Tanh
 from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.training.loop import DivergenceError
 
@@ -201,3 +201,21 @@ def test_a_divergence_can_be_handed_from_one_process_to_another():
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
     assert len(copy.history) == 0
+
+
+def test_an_error_in_training_says_how_to_check_a_custom_layer():
+    class Narrow(Layer):
+        def forward(self, x, memo):
+            return x[:, :-1]
+
+        def backward(self, dy, memo):
+            return dy
+
+    for layers, notes in [([Narrow()], 1), ([], 0)]:
+        net = cr.Network(X.shape[1], [Dense(4), *layers, Dense(2)], cr.losses.SoftmaxCrossEntropy(), seed=0)
+        act = Scene(fail) if not layers else Scene(lambda run: None)
+        with pytest.raises((ValueError, RuntimeError)) as caught:
+            cr.train(net, X, T, epochs=5, validation=0.2, callbacks=[act], seed=0)
+        said = getattr(caught.value, "__notes__", [])
+        assert len(said) == notes
+        assert all("chainrule.check_layer(Narrow(), (4,))" in note for note in said)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import Any
 
 # What works today, from a clone of the repository; docs/install.md says the same.
 INSTALL = 'pip install -e ".[{}]" in a clone of chainrule'
+
+FOLDERS = {"skrub": "SKB_DATA_DIRECTORY"}  # packages that make a folder in the home folder, and where they look for it
 
 
 def install(extra: str) -> str:
@@ -36,6 +39,13 @@ def require(module: str, extra: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is installed but broken: its own message helps more
         raise _missing(package, extra) from error
+    except (OSError, RuntimeError):  # no home folder, or one that cannot be written to
+        if module not in FOLDERS:
+            raise
+        import tempfile  # noqa: PLC0415  (start-up time)
+
+        os.environ[FOLDERS[module]] = tempfile.gettempdir()
+        return importlib.import_module(module)
 
 
 def check_installed(*packages: str, extra: str) -> None:

@@ -60,6 +60,15 @@ def public_classes(module: Any, base: Any) -> dict[str, Any]:
     }
 
 
+def with_article(noun: str) -> str:
+    """Return a noun with its article.
+
+    >>> with_article("Layer"), with_article("Initializer")
+    ('a Layer', 'an Initializer')
+    """
+    return f"{'an' if noun[0] in 'AEIOaeio' else 'a'} {noun}"
+
+
 def named(what: str, value: Any, base: Any, known: Any) -> Any:
     """Return ``value`` if it is a ``base``, or the class of that name with its defaults.
 
@@ -77,7 +86,7 @@ def named(what: str, value: Any, base: Any, known: Any) -> Any:
             ) from error
     if isinstance(value, type) and issubclass(value, base):
         raise TypeError(f"{what}: got the class {value.__name__}; give an object of it: {value.__name__}(...).")
-    raise TypeError(f"{what}: expected a {base.__name__} or its name, got {value!r}.")
+    raise TypeError(f"{what}: expected {with_article(base.__name__)} or its name, got {value!r}.")
 
 
 def reword(message: str, names: Mapping[str, str]) -> str:

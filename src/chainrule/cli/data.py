@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.extras import require
-from chainrule._internal.names import lookup
+from chainrule._internal.names import lookup, with_article
 from chainrule.datasets import DATASETS, Dataset, images
 from chainrule.files.values import shown
 
@@ -71,7 +71,7 @@ def check_arguments(name: str, found: Any) -> dict[str, Any]:
     for key, value in found.items():
         wanted = (int, float) if isinstance(known[key], float) else (type(known[key]),)
         if type(value) not in wanted or value != value:  # noqa: PLR0124  (NaN)
-            raise ValueError(f"arguments: {key}: expected a {wanted[-1].__name__}, got {shown(value)}")
+            raise ValueError(f"arguments: {key}: expected {with_article(wanted[-1].__name__)}, got {shown(value)}")
         if not isinstance(value, str) and abs(value) > (MOST_ROWS if key == "rows" else 2**64):
             raise ValueError(f"arguments: {key}: expected a smaller number, got {shown(value)}")
     return found

@@ -27,8 +27,8 @@ NAMED = {"label": "class"}  # arguments whose options have other names
 
 def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: Any) -> None:
     """Print the scores by class and the accuracy on the held-out rows of a data set."""
-    _refuse(of_tables)
     config, network = config_module.read(folder)
+    _refuse(of_tables)
     rows = _held_out(config, source, data)
     if len(rows.classes) != len(config.classes):
         raise ValueError(
@@ -46,10 +46,10 @@ def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: A
 
 def predict(folder: Path, source: str, out: Path | None, data: Path | None = None, **of_tables: Any) -> None:
     """Write the label and the class probabilities of each row of a file or a data set."""
+    config, network = config_module.read(folder)
     _refuse(of_tables)
     if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
         raise ValueError(f"--out: {out}: predictions for a data set are CSV: give a name ending in .csv.")
-    config, network = config_module.read(folder)
     files = None
     if config.dataset == data_module.IMAGES and (paths := _images(source)):
         X, files = images.pixels(paths, data_module.image_shape(config.arguments)), [str(path) for path in paths]
@@ -102,10 +102,10 @@ def traced(
 
     ``how`` has arguments of :func:`chainrule.trace`.
     """
+    config, network = config_module.read(folder)
     _refuse(of_tables)
     if source is not None:
         raise ValueError(f"{source}: the run in {folder} has its own held-out rows: omit the file.")
-    config, network = config_module.read(folder)
     rows = _held_out(config, None, data)
     if row is None:
         p = network.predict(rows.X)[np.arange(len(rows)), rows.t]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import warnings
 from collections.abc import Callable, Iterator
@@ -39,6 +40,10 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
                 said = "out of memory. Try a smaller batch, fewer units or fewer rows."
             elif not isinstance(error, ImportError):
                 status = BAD_INPUT
+            if isinstance(error, OSError) and error.strerror:  # of the system, not of chainrule
+                said = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+                if error.errno == errno.ENOSPC:
+                    status, said = FAILED, f"{said} Free some space, or choose another place."
             say(f"Error: {said}")
             json_output.record(error=said)
             raise typer.Exit(status) from error

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chainrule.files.writing import END, START
+from chainrule.files.writing import END, START, alone
 
 MODEL, HISTORY, CONFIG, SCHEMA = "model.safetensors", "history.csv", "config.json", "schema.json"
 CHECKPOINTS = "checkpoints"  # of an unfinished run
@@ -26,12 +26,21 @@ def run_folder(source: str, out: Path | None, *, overwrite: bool) -> Iterator[Pa
     """Create the folder of a run; if the block fails before it writes anything, remove what was created."""
     made: list[Path] = []
     try:
-        yield _prepared(Path("runs", source) if out is None else out, made, numbered=out is None, overwrite=overwrite)
+        path = Path("runs", source) if out is None else out
+        with claimed(_prepared(path, made, numbered=out is None, overwrite=overwrite)) as path:
+            yield path
     except BaseException:
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()  # only if it is empty
         raise
+
+
+@contextlib.contextmanager
+def claimed(folder: Path) -> Iterator[Path]:
+    """Let no other process train in the folder meanwhile: two would mix their files."""
+    with alone(folder, f"another process is training in {folder}: choose another folder with --out, or wait for it."):
+        yield folder
 
 
 def _prepared(path: Path, made: list[Path], *, numbered: bool, overwrite: bool) -> Path:

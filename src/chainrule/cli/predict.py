@@ -33,7 +33,7 @@ def predict(
         Path | None,
         option(
             None,
-            "Write predictions to this file instead of standard output, or as parts to this folder.",
+            "Write predictions to this file instead of standard output (-), or as parts to this folder.",
             metavar="FILE",
         ),
     ] = None,
@@ -58,6 +58,7 @@ def predict(
 
     If --out is a folder, INPUT may be many large files, which are predicted in parts; the same command resumes.
     """
+    out = None if out == Path("-") else out
     into_parts = out is not None and is_table_run(folder) and is_folder(out, source)
     if not into_parts:
         check_out(out, overwrite=overwrite)

@@ -11,7 +11,7 @@ from chainrule._internal.extras import check_installed
 from chainrule.cli import json_output, ranks, resuming
 from chainrule.cli.data import IMAGES
 from chainrule.cli.errors import in_one_sentence
-from chainrule.cli.folder import run_folder
+from chainrule.cli.folder import claimed, run_folder
 from chainrule.cli.options import DATA_SETS_ONLY, TABLES_ONLY, MaxUnpacked, TrainOptions, takes_options
 from chainrule.cli.output import write_data
 from chainrule.cli.reading import is_data_set
@@ -67,7 +67,7 @@ def train(
         raise ValueError("mpirun: a data set is trained in one process; a table can be trained in several.")
     if options.resume is not None and there is not None:
         plan = resuming.continued(options.resume, there, dataset, options)
-        with compiling(quiet=options.quiet):
+        with compiling(quiet=options.quiet), ranks.of_rank_0(claimed(options.resume), reduce):
             kind.run(plan, options.resume, options, **more)
         return
     plan = kind.begin(source, options)

@@ -12,7 +12,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 from sklearn.utils.validation import validate_data
 
 from chainrule._internal.checks import check_real
@@ -22,6 +27,22 @@ from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
 from chainrule.files.fitted import thresholds
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
+
+
+def check_labels(y: Any) -> None:
+    """Reject labels of several types, missing labels, and numbers that are not classes."""
+    try:
+        known = type_of_target(y) != "unknown"
+    except TypeError:  # labels that cannot be compared, or bytes
+        known = False
+    if known:
+        check_classification_targets(y)
+        return
+    types = " and ".join(sorted({type(label).__name__ for label in np.ravel(y).tolist()}))
+    raise ValueError(
+        f"y: expected numbers or strings, of one type and none missing, got {types} (Unknown label type). Drop rows "
+        "without a label, or give y.astype(str)."
+    )
 
 
 @dataclass(eq=False, repr=False)
@@ -102,6 +123,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             dtype=KEPT,
             reset=reset,
         )
+        check_labels(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if "_labels" not in vars(self) or not (self.warm_start or incremental):

@@ -38,6 +38,13 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
+def check_numbers(y: Array, name: str = "y") -> None:
+    """Reject targets that are dates, times or strings."""
+    if y.dtype.kind in "mMUS":
+        remedy = "days, (y - y.min()) / np.timedelta64(1, 'D')" if y.dtype.kind in "mM" else "y.astype(float)"
+        raise TypeError(f"{name}: expected numbers, got {y.dtype}: convert them, for example with {remedy}.")
+
+
 @dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron regressor, a drop-in replacement for scikit-learn's.
@@ -112,9 +119,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _targets(self, y: Any, name: str = "y_val") -> Array:
         y = np.asarray(y)
-        if y.dtype.kind in "mMUS":
-            remedy = "days, (y - y.min()) / np.timedelta64(1, 'D')" if y.dtype.kind in "mM" else "y.astype(float)"
-            raise TypeError(f"{name}: expected numbers, got {y.dtype}: convert them, for example with {remedy}.")
+        check_numbers(y, name)
         y = y.astype(np.float64, copy=False) if name == "y_val" else y
         if not np.isfinite(y).all():
             raise ValueError(f"{name}: expected finite numbers, got NaN, None or infinity: drop those rows.")

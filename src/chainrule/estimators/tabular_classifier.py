@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_array
 
 from chainrule._internal.typing import Array
@@ -21,6 +21,7 @@ from chainrule.estimators._folds import log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share
 from chainrule.estimators._recipe import Target, second_is_better
 from chainrule.estimators._tabular import BaseTabular
+from chainrule.estimators.classifier import check_labels
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 
 
@@ -196,13 +197,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self
 
     def _checked(self, y: Any) -> Array:
-        try:
-            check_classification_targets(y)
-        except TypeError as error:
-            raise ValueError(
-                f"y: expected labels of one type, none missing ({error}). Drop rows without a label, or give "
-                "y.astype(str)."
-            ) from None
+        check_labels(y)
         self._multilabel = type_of_target(y).startswith("multilabel")
         if not self._multilabel:
             return np.asarray(column_or_1d(y, warn=True))
@@ -223,7 +218,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             )
         if len(self.classes_) < 2:
             raise ValueError(
-                f"{type(self).__name__}: y has one class, {self.classes_.tolist()[0]!r}: expected at least two classes."
+                f"{type(self).__name__}: y has one class, {self.classes_.tolist()[0]!r}: expected at least two classes "
+                "in rows with a weight above 0."
             )
         return Target(t, t, len(self.classes_), SoftmaxCrossEntropy(label_smoothing=self.label_smoothing))
 

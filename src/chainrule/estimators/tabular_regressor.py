@@ -17,6 +17,7 @@ from chainrule.ensemble import Ensemble, Unit
 from chainrule.estimators._linear import best_share
 from chainrule.estimators._recipe import Target, second_is_better
 from chainrule.estimators._tabular import BaseTabular
+from chainrule.estimators.regressor import check_numbers
 from chainrule.losses import SquaredError
 
 ERRORS = 1_000  # out-of-fold errors that are kept
@@ -182,6 +183,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         return self
 
     def _checked(self, y: Any) -> Array:
+        check_numbers(np.asarray(y))
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         return column_or_1d(y, warn=True)[:, np.newaxis] if y.ndim == 1 or y.shape[1] == 1 else np.asarray(y)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import shutil
@@ -12,6 +13,30 @@ from pathlib import Path
 from typing import BinaryIO
 
 START, END = ".chainrule-", ".part"  # of the names of unfinished files and folders
+
+
+@contextmanager
+def alone(folder: Path, message: str) -> Iterator[None]:
+    """Lock a folder, where the system can; a ValueError with this message if another process has it locked.
+
+    The lock ends with the process, also if it is killed.
+    """
+    try:
+        fcntl = importlib.import_module("fcntl")
+    except ImportError:  # on Windows
+        yield
+        return
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(message) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(lock)
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes, *, follow: bool = True) -> None:

@@ -75,7 +75,7 @@ def _run(owner: str, name: str, work: Callable[[], Any], shape: tuple[int, ...],
         result = work()
     except Exception as error:
         raise _FailedError(f"{owner}: {raised(name, error)}") from error
-    if np.shape(result) != shape:
+    if getattr(result, "shape", None) != shape:
         raise _FailedError(f"{owner}: {name} returns {came(result)}, but {wanted} {shape}")
     return result
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.names import with_article
+
 CLOSE = 1e-9  # of the largest value: the same sums in another order
 
 
@@ -56,7 +58,9 @@ def equal(a: Any, b: Any, depth: int = 20) -> bool:
 
 def came(value: Any) -> str:
     """Describe a value returned instead of an array of the right shape."""
-    return "None" if value is None else f"shape {np.shape(value)}"
+    if value is None:
+        return "None"
+    return f"shape {value.shape}" if hasattr(value, "shape") else f"{with_article(type(value).__name__)}, not an array"
 
 
 def listed(names: list[str]) -> str:

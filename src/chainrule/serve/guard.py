@@ -81,8 +81,8 @@ async def _refused(_: Request, error: Any) -> Response:
 
 async def _unknown(_: Request, error: Any) -> Response:
     """Answer to a path or a method that there is not."""
-    sentence = "this path does not take this method" if error.status_code == 405 else "there is nothing at this path"
-    return _answer(RefusedError(error.status_code, f"{sentence}: /docs lists them.", headers=error.headers))
+    what = "this path does not take this method" if error.status_code == 405 else "no such path"
+    return _answer(RefusedError(error.status_code, f"{what}: see /docs for those that exist.", headers=error.headers))
 
 
 async def _failed(_: Request, __: Any) -> Response:

@@ -324,10 +324,10 @@ def _on_notations(
     """
     written: dict[Notation, list[str]] = {}
     unsure: dict[tuple[str, str], list[str]] = {}
-    for i, name in enumerate(frame.columns):
+    for i, (name, dtype) in enumerate(zip(frame.columns, given.dtypes, strict=True)):
         if (how := notations.get(name)) is None:
             continue
-        was_text = given.dtypes[i] == pl.String
+        was_text = dtype == pl.String
         if (was_text and not is_plain(how)) or (quoted and how.decimal == ","):
             written.setdefault(how, []).append(name)
         if sure or (quoted and not was_text):

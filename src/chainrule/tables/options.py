@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from chainrule._internal.checks import check_count, check_real
+from chainrule._internal.names import did_you_mean
 from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
 from chainrule.tables.sources.names import shown
@@ -136,6 +137,18 @@ class Options:
             if value != option.default and value not in ([], {}):
                 found[option.name] = value
         object.__setattr__(self, "given", found)
+
+    @classmethod
+    def of(cls, function: str, options: Mapping[str, Any]) -> Options:
+        """Return the options given to a function by their names."""
+        known = [option.name for option in fields(cls)[:-1]]
+        for name in options:
+            if name not in known:
+                raise TypeError(
+                    f"{function}: unexpected keyword argument {name!r}. {did_you_mean(name, known)} Parameters of the "
+                    "network go into parameters, such as parameters={'max_iter': 20}."
+                )
+        return cls(**options)
 
     @property
     def single(self) -> bool:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chainrule.files.writing import remove_parts, write_atomically
+from chainrule.files.writing import alone, remove_parts, write_atomically
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import ending
 from chainrule.tables.predicting import Predictor
@@ -143,25 +141,13 @@ def _plain(reads: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Create the folder, and let no other process write to it meanwhile, where the system can tell."""
+    """Create the folder, and let no other process write to it meanwhile."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"--out: cannot create the folder {out}: {error.strerror}.") from None
-    lock = None
-    with suppress(ImportError):  # not on Windows
-        fcntl = importlib.import_module("fcntl")
-        lock = os.open(out, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise ValueError(f"--out: another process is writing predictions to {out}: wait until it ends.") from None
-    try:
+    with alone(out, f"--out: another process is writing predictions to {out}: wait until it ends."):
         yield
-    finally:
-        if lock is not None:
-            os.close(lock)
 
 
 def _begun(out: Path, plan: dict[str, Any], *, overwrite: bool) -> Begun:

@@ -91,7 +91,7 @@ def script(
     """
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"script: expected a file, which the script can read, got {type(source).__name__}.")
-    given = Options(**options)
+    given = Options.of("script", options)
     if given.folds is not None:
         raise ValueError("folds: a script evaluates on held-out rows, not by cross-validation: omit it.")
     loaded = given.load(source, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -256,7 +257,10 @@ def _foreign(what: str, content: bytes, name: str, given: delimited.Options) -> 
         try:
             frame = getattr(pl, function)(io.BytesIO(content), **options)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise ValueError(f"{name} is corrupt: it cannot be read as {said} ({first_line(error)}).") from None
+            remedy = (
+                " NaN and Infinity are not JSON: write null." if what.startswith("JSON") and _has_nan(content) else ""
+            )
+            raise ValueError(f"{name} is corrupt: it cannot be read as {said} ({first_line(error)}).{remedy}") from None
         reads = f"pl.{function}({{source}}{''.join(f', {key}={value!r}' for key, value in options.items())})"
     parsed = _typed(frame, said, Format(missing=given.missing), given)
     return parsed._replace(reads="" if given.na else reads)
@@ -337,3 +341,8 @@ def _huge(frame: Any) -> list[str]:
     floats = [values for values in frame if values.dtype.is_float()]
     names = [values.name for values in floats if (values.is_finite() & (values.abs() > INFINITE)).any()]
     return [f"numbers beyond 1e100 are treated as infinite: {', '.join(map(repr, names[:5]))}"] if names else []
+
+
+def _has_nan(content: bytes) -> bool:
+    """Return whether a JSON text has a value that Python's json module writes for a float that is not finite."""
+    return re.search(rb"[:,\[]\s*-?(NaN|Infinity)\s*[,}\]]", content) is not None

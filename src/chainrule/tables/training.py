@@ -80,7 +80,7 @@ def train(
     True
     """
     began = time.perf_counter()
-    given, ranks = Options(**options), Ranks(reduce)
+    given, ranks = Options.of("train", options), Ranks(reduce)
     loaded = given.load(source, target)
     schema, y = loaded.schema, loaded.y
     if callbacks and not given.single:

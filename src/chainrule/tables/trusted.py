@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
 
@@ -188,6 +189,8 @@ class _Reader:
                 "writes: nothing was loaded, and no code in it was run."
             )
         module, _, kind = name.rpartition(".")
+        if module.startswith("skrub"):
+            require("skrub", "tables")
         cls, content = getattr(import_module(module), kind), node.get("content")
         if not isinstance(content, PARTS.get(loader, object)):
             raise ModelFileError(f"the pipeline is damaged: expected the parts of {name}, got {shown(content)}.")

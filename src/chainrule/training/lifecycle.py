@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule._internal.backend import is_array, like, to
 from chainrule._version import __version__
+from chainrule.layers.base import SHIPPED
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.training import snapshots
@@ -167,6 +168,12 @@ def ended(run: Run) -> Iterator[list[Callback]]:
             f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to roughly [−1, 1], or "
             f"clip the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
             run.history,
+        )
+    elif isinstance(problem, Exception) and run.epoch:
+        custom = [layer for layer in run.network.layers if type(layer) not in SHIPPED.values()]
+        checks = ", ".join(f"chainrule.check_layer({layer!r}, {layer.input_shape})" for layer in custom)
+        notes += (
+            [f"If the error comes from a custom layer, this says what is wrong with it: {checks}"] if custom else []
         )
     if problem is not None:
         for note in notes:

@@ -132,7 +132,7 @@ def tune(
         raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
     with ExitStack() as stack:
         cluster = None if dask is None else stack.enter_context(connected(dask))
-        given = Options(seed=seed, **options)
+        given = Options.of("tune", {"seed": seed, **options})
         loaded, problem = prepare(source, target, folds, given, metric, threshold)
         about = {
             "format": FORMAT,
