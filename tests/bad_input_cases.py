@@ -113,7 +113,7 @@ CASES = {
     "a schedule that needs arguments": (lambda: fit(schedule="inverse_time"), ValueError, ["give the object, as in InverseTime(...)"]),
     "unknown initializer": (lambda: Dense(3, weights="he"), ValueError, ["unknown weights 'he'", "HeNormal"]),
     "a class in place of an object": (lambda: fit(optimizer=SGD), TypeError, ["got the class SGD", "SGD(...)"]),
-    "an optimizer that is none": (lambda: fit(optimizer=0.1), TypeError, ["expected a Optimizer or its name, got 0.1"]),
+    "an optimizer that is none": (lambda: fit(optimizer=0.1), TypeError, ["expected an Optimizer or its name, got 0.1"]),
     "penalties that are none": (lambda: fit(penalties=[0.1]), TypeError, ["[L2(1e-4), MaxNorm(3.0)]"]),
     "one penalty without its list": (lambda: fit(penalties=L2(0.1)), TypeError, ["expected a list of penalties"]),
     "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["layer 3 is out of range", "0 to 2"]),

@@ -195,9 +195,9 @@ def test_named_takes_an_object_or_a_name():
     ("value", "message"),
     [
         (optimizers.SGD, r"optimizer: got the class SGD; give an object of it: SGD\(\.\.\.\)"),
-        (0.1, "optimizer: expected a Optimizer or its name, got 0.1"),
-        (None, "expected a Optimizer or its name, got None"),
-        (losses.Huber(), r"expected a Optimizer or its name, got Huber\(\)"),
+        (0.1, "optimizer: expected an Optimizer or its name, got 0.1"),
+        (None, "expected an Optimizer or its name, got None"),
+        (losses.Huber(), r"expected an Optimizer or its name, got Huber\(\)"),
     ],
     ids=str,
 )

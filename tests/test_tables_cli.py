@@ -353,7 +353,7 @@ def test_two_trainings_do_not_mix_their_files(here):
     (here / "r").mkdir()
     with claimed(here / "r"):
         refused(
-            "train", "titanic.csv", "--target", "survived", "--out", "r", match="another process is training in the"
+            "train", "titanic.csv", "--target", "survived", "--out", "r", match="another process is training in r: ch"
         )
     assert list((here / "r").iterdir()) == []
 

@@ -111,7 +111,8 @@ def parse(content: bytes, name: str, given: Options) -> Parsed:
     made = _read(text, options, before, name)
     tight = len(names) > WIDE and _is_tight(text, found.delimiter)
     frame, notations = _tidy(made, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
-    late = {how.decimal for column, how in notations.items() if _is_late(made, frame, column, how)}
+    both = zip(made, frame, strict=True)  # the columns as texts and as numbers
+    late = {notations[c.name].decimal for t, c in both if c.name in notations and _is_late(t, c, notations[c.name])}
     if late == {","} and not marks and not comma:  # not seen in the first rows
         return parse(content, name, given._replace(decimal=","))
     careful = [t for t in targets if schema is None or "NA" in schema.classes]
@@ -303,10 +304,9 @@ def _any_ambiguous(columns: Sequence[Sequence[str]], mark: str) -> bool:
     return any(notation.is_ambiguous(pl.Series([f for f in column if f not in NOTHING])) for column in near)
 
 
-def _is_late(given: Any, frame: Any, column: str, how: Notation) -> bool:
+def _is_late(texts: Any, column: Any, how: Notation) -> bool:
     """Return whether a column that polars left as texts determines the decimal mark."""
-    texts = given[:, frame.columns.index(column)]
-    return texts.dtype != frame[column].dtype and bool(how.decimal) and not notation.is_ambiguous(texts.drop_nulls())
+    return texts.dtype != column.dtype and bool(how.decimal) and not notation.is_ambiguous(texts.drop_nulls())
 
 
 def _on_notations(
