@@ -42,6 +42,7 @@ def checked(function):
         with jaxtyped("context"):  # "batch" is one number in all arguments and the result
             return ready(*arguments, **named)
 
+    check.__code__ = check.__code__.replace(co_filename="<checked>")  # no line of a user's file, where errors name one
     return check
 
 

@@ -14,7 +14,8 @@ from chainrule import tables
 from chainrule.tables import PositiveTarget
 from chainrule.tables.positive import choose, is_skewed
 from chainrule.tables.report import build
-from chainrule.tables.trusted import dumps, load
+from chainrule.tables.skops_files import dumps
+from chainrule.tables.trusted import load
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(400, 3))

@@ -205,6 +205,7 @@ def _encoding(file: BinaryIO, header: Header, levels: Any) -> TableEncoding:
         tensor = header.tensors.get(f"encoding.{name}")
         dtype = "I64" if name in ("missing", "encoded", "lengths") else "F64"
         shape = tensor.shape if tensor and len(tensor.shape) == 1 else (0,)
+        shape = arrays["median"].shape if name == "spread" else shape
         arrays[name] = _array(file, header, f"encoding.{name}", shape, dtype)
     lengths, quantiles, values = arrays["lengths"], arrays["quantiles"], len(arrays["median"])
     encoding = TableEncoding(
@@ -212,7 +213,7 @@ def _encoding(file: BinaryIO, header: Header, levels: Any) -> TableEncoding:
         arrays["median"], arrays["spread"], arrays["missing"], arrays["encoded"],
     )  # fmt: skip
     numbers = set(encoding.numbers.tolist())
-    good = len(arrays["spread"]) == values == encoding.values + len(arrays["missing"])
+    good = values == encoding.values + len(arrays["missing"])
     good = good and bool((arrays["spread"] >= 0).all())
     for name in ("missing", "encoded"):
         indices = arrays[name].tolist()
