@@ -444,7 +444,7 @@ def saved(page, button, downloads):
     return file.name, file.read_bytes()
 
 
-@pytest.mark.parametrize("title", ["Python", "Notebook", "Model file", "C"])
+@pytest.mark.parametrize("title", ["Python", "Notebook", "Model file", "ONNX", "C"])
 def test_take_home(opened, downloads, title):
     page = opened()
     page.get_by_role("tab", name="Take it home").click()
