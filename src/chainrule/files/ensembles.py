@@ -200,7 +200,7 @@ def _encoding(file: BinaryIO, header: Header, levels: Any) -> TableEncoding:
             and len({(type(level), level) for level in one}) == len(one)
         ):
             raise ModelFileError(f"the levels cannot be read: got {shown(one)}.")
-    arrays = {}
+    arrays: dict[str, Array] = {}
     for name in ENCODING:
         tensor = header.tensors.get(f"encoding.{name}")
         dtype = "I64" if name in ("missing", "encoded", "lengths") else "F64"
