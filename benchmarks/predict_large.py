@@ -69,7 +69,7 @@ def main() -> None:
     from chainrule import tables
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.predict_large", description=__doc__.splitlines()[0])
-    parser.add_argument("--files", type=int, nargs="+", default=[2, 4, 8], help="numbers of files to predict")
+    parser.add_argument("--files", type=int, nargs="+", default=[2, 4, 8, 16], help="numbers of files to predict")
     parser.add_argument("--keep", action="store_true", help="write results/predict_large.json")
     given = parser.parse_args()
     machine, kept = report.machine(), {}
