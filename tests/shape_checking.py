@@ -19,6 +19,7 @@ from jaxtyping import AbstractArray, TypeCheckError, jaxtyped
 
 UNCHECKED = "chainrule.training.compiled"  # Numba compiles these functions
 VERSION = f".checked{zlib.crc32(Path(__file__).read_bytes())}.pyc"  # of the bytecode
+NO_FILE = "<checked>"  # of the decorator: errors and warnings that name a line name one of another file
 DECORATOR = f"__import__({__name__!r}).checked"
 # A function that takes a float also takes an int.
 against_hints = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeCheckError))
@@ -42,7 +43,7 @@ def checked(function):
         with jaxtyped("context"):  # "batch" is one number in all arguments and the result
             return ready(*arguments, **named)
 
-    check.__code__ = check.__code__.replace(co_filename="<checked>")  # no line of a user's file, where errors name one
+    check.__code__ = check.__code__.replace(co_filename=NO_FILE)
     return check
 
 
