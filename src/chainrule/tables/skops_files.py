@@ -1,7 +1,7 @@
 """A pipeline as a skops file, which :func:`chainrule.tables.trusted.load` reads.
 
-The skops package would write the same, but its import takes seconds: it imports all modules of scikit-learn, and with
-them Dask and PyTorch where they are installed.
+The skops package would write the same, but its import can take seconds: it imports all modules of scikit-learn, and
+with them Dask and PyTorch where they are installed.
 
 Source of the format: https://skops.readthedocs.io/en/stable/persistence.html
 """

@@ -1,9 +1,9 @@
 """Loading a pipeline from a skops file, from which only the types listed here are built.
 
 The skops package does not read it: it trusts every estimator of scikit-learn, and takes more than ten times the size of
-a description in memory. Here, each part is checked and built as soon as its end is read, and every byte
-that it takes is counted. The types are those of the pipelines from :func:`chainrule.tables.preparation.preparation`.
-A file that names any other type, or another way to build one, is rejected.
+a description in memory. Here, each part is checked and built as soon as its end is read, and every byte that it takes
+is counted. The types are those of the pipelines from :func:`chainrule.tables.preparation.preparation`. A file that
+names any other type, or another way to build one, is rejected.
 
 Source of the format: https://skops.readthedocs.io/en/stable/persistence.html
 """
