@@ -217,7 +217,7 @@ class Shown(Comm):
 @pytest.mark.parametrize("name", browsers.EACH)
 def test_two_widgets_in_a_page_whose_styles_and_keys_are_not_theirs(widget, monkeypatch, name):
     playwright = pytest.importorskip("playwright.sync_api")
-    expect, patience = playwright.expect, {"timeout": 60_000}
+    expect, patience = playwright.expect, {"timeout": 30_000}
     monkeypatch.setattr("comm.create_comm", Shown)
     widgets = {"a": widget("hidden-layer"), "b": widget()}
 
