@@ -1,5 +1,6 @@
 """TabularClassifier and TabularRegressor: the recipe, scikit-learn's contract, and input as people have it."""
 
+import itertools
 import json
 import math
 import pickle
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from multiprocessing import get_context
 
 import numpy as np
@@ -26,7 +28,7 @@ from chainrule.estimators import _folds, _recipe, _tabular
 from chainrule.estimators._folds import folds, log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
-from chainrule.training import engine
+from chainrule.training import engine, loop
 from test_estimators_contract import checks
 
 RNG = np.random.default_rng(0)
@@ -409,9 +411,9 @@ class Clock:
         self.now, self.per_row = 0.0, per_row
         train = Members._train
 
-        def slow(made, member):
+        def slow(made, member, interrupted):
             self.now += self.per_row * len(member.rows)
-            return train(made, member)
+            return train(made, member, interrupted)
 
         monkeypatch.setattr(Members, "_train", slow)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
@@ -511,6 +513,17 @@ def test_ctrl_c_keeps_the_best_epoch(calls, threads, expected):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.startswith(expected), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_an_epoch_after_a_batch(monkeypatch, recorded):
+    asked = itertools.count()
+    monkeypatch.setattr(loop, "BLOCK_SECONDS", 0.0)  # it is asked after every batch
+    monkeypatch.setattr(_tabular, "deferred_interrupt", lambda: nullcontext(lambda: next(asked) > 100))
+    with pytest.warns(UserWarning, match=r"Training interrupted in epoch \d+: the best epoch so far is kept"):
+        model = classifier(batch_size=4, n_jobs=1).fit(X, LABELS)
+    batches = math.ceil(len(X) * 4 / 5 / 4)
+    assert [member.state.t % batches for member in recorded["made"].members].count(0) == 4
+    assert np.isfinite(model.predict_proba(X)).all()
 
 
 def test_a_divergence_keeps_the_best_epoch_or_says_what_to_do():

@@ -93,9 +93,9 @@ def test_checkpoints_are_seconds_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "write", lambda folder, made, *_, **__: written.append(made.members[0].epoch))
     train = Members._train
 
-    def slow(made, member):
+    def slow(made, member, interrupted):
         now[0] += 0.25
-        return train(made, member)
+        return train(made, member, interrupted)
 
     monkeypatch.setattr(Members, "_train", slow)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -108,9 +108,9 @@ def test_a_time_limit_is_part_of_the_checkpoint(tmp_path, killed_in, monkeypatch
     options = {"max_iter": 50, "max_minutes": 5.0, "n_jobs": 1}
     train, now = Members._train, [0.0]
 
-    def slow(made, member):
+    def slow(made, member, interrupted):
         now[0] += len(member.rows)
-        return train(made, member)
+        return train(made, member, interrupted)
 
     monkeypatch.setattr(Members, "_train", slow)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
