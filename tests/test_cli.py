@@ -26,7 +26,7 @@ from commands import COMMANDS
 
 FILES = {"model.safetensors", "history.csv", "config.json", "curves.png", "confusion.png"}
 IMAGES = {"mistakes.png", "weights.png"}
-COMMAND = [sys.executable, "-m", "chainrule.cli"]
+COMMAND = [sys.executable, "-m", "chainrule"]
 QUICK = ["--epochs", "2", "--layers", "8"]
 
 
@@ -747,7 +747,7 @@ class TestProcess:
 
     @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, moons):
-        command = f"'{sys.executable}' -m chainrule.cli predict '{moons}' moons | head -1"
+        command = f"'{sys.executable}' -m chainrule predict '{moons}' moons | head -1"
         done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
         assert done.stdout == "label,p_upper,p_lower\n"
         assert re.sub(r"chainrule: compiling.*\n", "", done.stderr) == ""

@@ -199,7 +199,7 @@ def test_tune(here, tmp_path):
 
 def test_serve(here):
     pytest.importorskip("uvicorn")
-    command = [sys.executable, "-m", "chainrule.cli", "serve", "churn", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "chainrule", "serve", "churn", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             found = strict(process.stdout.readline())

@@ -403,7 +403,7 @@ def test_the_first_training_on_a_terminal(tmp_path):
     pty = importlib.import_module("pty")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "chainrule.cli", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "chainrule", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
     with subprocess.Popen(
         command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path
     ) as process:

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -11,13 +12,14 @@ import warnings
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import chainrule as cr
 import small_tables
 from chainrule import tables
 from chainrule.files.container import TABLE, opened, read_array, read_header, write_file
 from chainrule.files.values import ModelFileError
-from chainrule.tables import models
+from chainrule.tables import models, run_files
 from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.serving.steps import STEPS
 from test_package import HIDE
@@ -88,11 +90,15 @@ def perturbed(frame, seed=1):
 
 
 def agree(folder, frame, rows):
-    """Compare the predictions of the pipeline for a frame with those of NumPy alone for the same rows."""
+    """Compare the predictions of the pipeline for a frame with those of NumPy alone for the same rows and frame."""
     saved, model = tables.load(folder), cr.load(folder)
-    expected = tables.predict(saved, frame, interval=0.8 if saved.schema.task == "regression" else None)[0]
+    interval = 0.8 if saved.schema.task == "regression" else None
+    expected, notes = tables.predict(saved, frame, interval=interval)
+    found, same_notes = tables.predict(model, frame, interval=interval)
+    scale = np.abs(expected["prediction"].to_numpy()).max() if interval else 1.0
+    assert_frame_equal(found, expected, check_exact=False, rel_tol=0, abs_tol=1e-6 * scale)
+    assert same_notes == notes
     if saved.schema.task == "regression":
-        scale = np.abs(expected["prediction"].to_numpy()).max()
         low, high = model.predict_interval(rows, coverage=0.8)
         for name, values in (("prediction", model.predict(rows)), ("low", low), ("high", high)):
             np.testing.assert_allclose(values, expected[name].to_numpy(), rtol=0, atol=1e-6 * scale)
@@ -206,6 +212,23 @@ def test_a_run_of_an_earlier_version_is_a_pipeline(runs, tmp_path):
     assert isinstance(loaded, tables.SavedRun)
     frame = small_tables.frame(5).select(small_tables.INPUTS)
     assert tables.predict(loaded, frame)[0].equals(tables.predict(tables.load(runs / "binary-single"), frame)[0])
+
+
+def test_a_folder_has_a_model_that_needs_no_pipeline(runs, tmp_path):
+    assert run_files.load_model(runs / "binary-single") is None  # it has a column of text
+    trained = quiet(small_tables.frame(120).select("size", "city", "built", "ill"), "ill")
+    tables.save(trained, tmp_path / "run")
+    model = run_files.load_model(tmp_path / "run")
+    assert isinstance(model, tables.TableModel)
+    frame = perturbed(small_tables.frame(150, seed=3)).select("size", "city", "built")
+    found, expected = tables.predict(model, frame)[0], tables.predict(tables.load(tmp_path / "run"), frame)[0]
+    assert_frame_equal(found, expected, check_exact=False, rel_tol=0, abs_tol=1e-6)
+    for name in ("pipeline.skops", "model.safetensors", "schema.json"):
+        other = tmp_path / "other"
+        shutil.copytree(tmp_path / "run", other, dirs_exist_ok=True)
+        shutil.copy(runs / "binary-single" / name, other / name)
+        with pytest.raises(ModelFileError, match=f"{name}: it was changed after saving"):
+            run_files.load_model(other)
 
 
 def parts(file):
