@@ -186,6 +186,7 @@ def broken(breaker):
     return cr.check_layer(breaker())
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("breaker", BREAKERS, ids=lambda cls: cls.__name__)
 def test_a_broken_rule_is_found_by_name(breaker):
     rule, what = BREAKERS[breaker]
@@ -207,6 +208,7 @@ def test_a_broken_rule_is_not_said_in_many_ways(breaker):
     assert rules <= {BREAKERS[breaker][0], "gradient", "threads"}, rules
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("layer", "what"),
     [

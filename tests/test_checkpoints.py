@@ -203,6 +203,7 @@ class TestBitForBit:
         assert halves.losses == whole.losses
         assert halves.best == float("inf")
 
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("model", [cr.MLPClassifier, cr.MLPRegressor])
     @pytest.mark.parametrize(
         "settings",

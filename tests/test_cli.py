@@ -104,6 +104,7 @@ class TestTrain:
         again = subprocess.run([*COMMAND, "evaluate", path], check=True, capture_output=True, text=True)
         assert accuracy(again.stdout) == accuracy(done.stdout)
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize("name", ["moons", "circles", "spirals"])
     def test_points_are_learned_and_their_boundary_drawn(self, name, here, unpainted):
         unpainted.undo()
@@ -710,6 +711,7 @@ class TestProcess:
         done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
         assert all(command in done.stdout for command in ("train", "evaluate", "predict"))
 
+    @pytest.mark.few(4)
     @pytest.mark.parametrize("name", COMMANDS)
     def test_help_wraps_each_paragraph_as_a_whole(self, name):
         """The help page keeps a line break within a paragraph, in the middle of its line."""

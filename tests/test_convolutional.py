@@ -324,6 +324,7 @@ def output_of(what):
     return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
 
 
+@pytest.mark.slow
 def test_a_step_in_steady_state_allocates_no_array_of_a_batch():
     peak = output_of("memory")
     assert 0 < peak < 128 * 1024, f"{peak / 1024:.0f} KiB a step"  # the smallest activation of a batch: 169 KiB
@@ -374,6 +375,7 @@ def test_a_convolution_uses_one_blas_thread():
         assert thread_counts(network, 32, 3)[:2] == (3, blas)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_forked_process_predicts():
     assert output_of("fork") == 0

@@ -46,6 +46,7 @@ def marker():
 # ------------------------------------------------------------ the exercises
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_solution_gets_all_points_and_a_starter_none(number, marker):
     exercise = find(number)
@@ -221,6 +222,7 @@ PLANTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize(
     ("name", "body", "words"), PLANTED, ids=[f"{i}-{name}" for i, (name, *_) in enumerate(PLANTED)]
 )
@@ -275,6 +277,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.few(3)
 @UNIX
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_file_is_an_answer(what):
@@ -419,6 +422,7 @@ def run(*arguments, status=0):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_the_course_solved_by_its_solutions_gets_all_points(tmp_path):
     assert "47 files written" in run("start", tmp_path)
     shown = run("check", "--folder", tmp_path)
@@ -450,6 +454,7 @@ def test_hints_get_stronger(tmp_path):
     assert "dV is right" in run("check", 18, "--folder", tmp_path, status=1)  # the planted mistake shows itself
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "content",
     [

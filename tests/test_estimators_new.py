@@ -105,6 +105,7 @@ def test_defaults_are_written_out(kind):
     assert set(found) == set(signature) | set(expected)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_parameter_changes_the_model(kind, change):

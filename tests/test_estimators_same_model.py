@@ -92,6 +92,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", [*CLASSES, "diabetes"])
 def test_ten_epochs(name, setting):

@@ -189,6 +189,7 @@ def test_nothing_converts_by_itself():
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("activation", [case.layer for case in variants.ACTIVATIONS], ids=repr)
+@pytest.mark.few(6)
 def test_every_activation(activation, dtype):
     stack = [Dense(7), activation, Dense(6, biases=None), copy.copy(activation), Dense(3)]
     network = cr.Network(5, stack, "squared_error", seed=1, dtype=dtype)
@@ -198,6 +199,7 @@ def test_every_activation(activation, dtype):
         assert all(SEEN[f"{name}_{what}"] for what in ("bias", "y", "dx"))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("loss", variants.every_loss(), ids=repr)
 def test_every_loss(loss, weighted):

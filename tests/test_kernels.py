@@ -100,6 +100,7 @@ def test_every_activation(activation, dtype, monkeypatch, compiled_only):
     )  # fmt: skip
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -113,6 +114,7 @@ def test_every_loss(loss, weighted, dtype, monkeypatch, compiled_only):
         )  # fmt: skip
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("clip", CLIPS, ids=repr)
 @pytest.mark.parametrize("penalised", [False, True], ids=["", "penalised"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -279,6 +281,7 @@ CHOICES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")  # a random network may well be a bad one
 @given(
     st.sampled_from([(3,), (5,), (6, 5, 2), (7, 8, 3)]), st.lists(st.integers(0, len(CHOICES) - 1), max_size=6),
@@ -647,6 +650,7 @@ def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
 # ------------------------------------------------------------ the functions
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "sigmoid", "normal_cdf"])
 def test_functions_are_right_to_the_last_digits(name, dtype):

@@ -149,6 +149,7 @@ class TestLayers:
         assert {*map(type, [*ALL, *IMAGES]), Embedding} == set(public_classes(cr.layers, Layer).values())
         assert set(registry.LAYERS) >= set(public_classes(cr.layers, Layer).values())
 
+    @pytest.mark.few(50)
     @pytest.mark.parametrize("opset", OPSETS)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("layer", ALL, ids=repr)
@@ -468,6 +469,7 @@ def quiet():
 
 
 class TestEstimators:
+    @pytest.mark.few(12)
     @pytest.mark.parametrize("rows", [1, 7])
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", LABELS)
@@ -542,6 +544,7 @@ def converted(model, x, **options):
 
 @pytest.mark.usefixtures("registered")
 class TestPipelines:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("given", DTYPES)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", LABELS)
@@ -759,6 +762,7 @@ def folder(tmp_path_factory):
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_a_folder(self, folder, tmp_path):
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
         assert printed.count("\n") == 1

@@ -148,6 +148,7 @@ def agree(model, found, X):
     assert len(np.unique(p[:, 0].round(6))) > ROWS / 4
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("opset", [OLDEST, OPSET])
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", TARGETS)
@@ -163,6 +164,7 @@ def test_a_table_of_numbers_is_one_input(kind, seed, opset):
     agree(model, running.run(None, {"X": Z}), Z)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_table_with_text_has_an_input_for_each_column(kind, seed):
@@ -185,6 +187,7 @@ def test_a_table_with_text_has_an_input_for_each_column(kind, seed):
     agree(model, running.run(None, given), Z)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", [0, 1])
 @pytest.mark.parametrize("members", [1, 10])
 def test_members_and_the_linear_model(members, share):
@@ -389,6 +392,7 @@ class TestPipelines:
         )
         return session(made).run(None, {"X": x})
 
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("kind", TARGETS)
     def test_alone_and_as_the_last_step(self, kind, dtype):
@@ -452,6 +456,7 @@ def test_not_fitted_and_wrong_types():
         cr.onnx.convert(fitted(X, X[:, 0]), opset=12)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("text", [False, True])
 def test_the_command_exports_a_saved_ensemble(text, tmp_path):
     rng = np.random.default_rng(0)

@@ -83,6 +83,7 @@ def assert_same(results, expected, dtype="float32"):
         assert np.array_equal(other.values, results[0][0].values)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_two_and_three_ranks_learn_what_one_process_learns(optimizer, dtype, engine):
@@ -92,6 +93,7 @@ def test_two_and_three_ranks_learn_what_one_process_learns(optimizer, dtype, eng
         assert_same(parallel(size, dtype, optimizer=OPTIMIZERS[optimizer]()), expected, dtype)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "options",
     [

@@ -72,6 +72,7 @@ class TestConfusion:
     def test_perfect_predictions_and_absent_classes_draw(self):
         assert "2 of 2" in png(plotting.plot_confusion([0, 1], [0, 1], CLASSES)).axes[0].get_title(loc="left")
 
+    @pytest.mark.slow
     def test_many_classes_draw(self):
         t = np.arange(40)
         png(plotting.plot_confusion(t, t[::-1], [f"class number {i}" for i in t]))
@@ -96,6 +97,7 @@ class TestMistakes:
         ]
         np.testing.assert_allclose(figure.axes[0].images[0].get_array(), self.X[2].reshape(2, 3))
 
+    @pytest.mark.slow
     def test_there_are_at_most_so_many(self):
         p = np.tile([1.0, 0.0, 0.0], (60, 1))
         labels = np.ones(60, int)
@@ -169,6 +171,7 @@ class TestBoundary:
             plotting.plot_boundary(plane(), [[1.0, 1.0]], [2])
 
 
+@pytest.mark.slow
 def test_nothing_global_is_touched():
     import matplotlib as mpl  # noqa: PLC0415
 

@@ -101,6 +101,7 @@ def close(got, wanted):
 # ---------------------------------------------------------------- predictions
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_answers_are_those_of_the_model(task, models, rows):
     model, ask = models[task], client(models[task])
@@ -116,6 +117,7 @@ def test_the_answers_are_those_of_the_model(task, models, rows):
     close(alone, plain(model, 0, values.tolist(), p))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_csv_has_the_same_answers(task, models, rows, folder):
     ask = client(models[task])
@@ -195,6 +197,7 @@ def test_the_interface_describes_what_is_answered(task, models, rows):
     assert {*interface["paths"]} == {"/predict", "/explain", "/schema", "/health", "/metrics", "/openapi.json"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_contributions_add_up_to_the_prediction(task, models, rows):
     model, ask = models[task], client(models[task])

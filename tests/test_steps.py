@@ -166,6 +166,7 @@ def by_hand(optimizer, rates):
     return net.theta
 
 
+@pytest.mark.few(12)
 @every_optimizer
 @pytest.mark.parametrize("rates", [{0: 0.1}, {2: 3.0, 0: 0.5}, {-1: 0.0}], ids=repr)
 def test_a_layer_with_a_rate_of_its_own_is_a_layer_with_an_optimizer_of_its_own(optimizer, rates, kernels):

@@ -87,6 +87,7 @@ def test_the_p_value_is_scipys(numbers):
     assert found["a"].p_value == pytest.approx(expected * tests, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_of_the_same_source_rarely_move(numbers):
     """One time in twenty at most, over many tables of training."""
     rng = np.random.default_rng(1)
@@ -143,6 +144,7 @@ def test_few_rows_are_said_to_be_few(numbers):
     assert "1 row is too few" in one.verdict
 
 
+@pytest.mark.slow
 def test_every_task_has_its_predictions(runs):
     frame = pl.read_csv(runs / "table.csv", infer_schema=False)
     for task, expected in {

@@ -42,6 +42,7 @@ def test_blocks_give_what_the_pipeline_gives(runs, rows, task, monkeypatch):
         assert np.allclose(found.to_numpy()[:, 1:].astype(float), run.pipeline.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_interval_holds_its_share_of_held_out_rows(runs):
     run = runs["regression"]
     found, _ = predict(run, run.held_out.frame, interval=0.8)

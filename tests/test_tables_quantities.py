@@ -25,6 +25,7 @@ def said(*columns):
     return remarks.find(frame, schema)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("texts", "unit", "numbers"),
     [

@@ -186,6 +186,7 @@ def calibration_curve(y, p):
 class TestIntervals:
     """A 95 % interval holds the true score 95 times in a hundred."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "task"),
         [

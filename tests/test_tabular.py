@@ -67,6 +67,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 # ---------------------------------------------------------------- one seed, one model
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_the_same_bits_with_any_number_of_threads(kind):
     make, y = KINDS[kind]
@@ -77,6 +78,7 @@ def test_the_same_bits_with_any_number_of_threads(kind):
         assert other.history_.to_dict() == one.history_.to_dict()
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_the_same_bits_for_frames_and_arrays(kind):
     make, y = KINDS[kind]
@@ -96,6 +98,7 @@ def test_the_same_bits_for_frames_and_arrays(kind):
         np.testing.assert_array_equal(outputs(make().fit(rows, y), rows), outputs(numbers, X))
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_model():
     one, other = (classifier(random_state=seed).fit(X, LABELS) for seed in (0, 1))
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
@@ -103,6 +106,7 @@ def test_another_seed_is_another_model():
     assert not np.array_equal(*unseeded)
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_a_row_of_weight_zero_is_as_if_it_were_not_there(kind):
     make, y = KINDS[kind]
@@ -354,6 +358,7 @@ def test_the_linear_model_is_that_of_scikit_learn():
     np.testing.assert_allclose(out[held].ravel(), theirs)
 
 
+@pytest.mark.slow
 def test_intervals_cover_new_rows():
     data, y = make_friedman1(2_000, noise=1.0, random_state=0)
     data, y, new, truth = data[:600], y[:600], data[600:], y[600:]
@@ -388,6 +393,7 @@ def test_networks_have_the_parametrization_that_is_documented(recorded):
     assert fit.members_[0].loss.label_smoothing == 0.1
 
 
+@pytest.mark.slow
 def test_epochs_follow_the_number_of_rows(recorded):
     for rows, passes in ((90, 4), (2_000, 1)):  # 8 steps of 64 rows in each of 64 epochs
         model = cr.TabularClassifier(1, hidden_layer_sizes=(2,), linear=False, random_state=0)
@@ -417,6 +423,7 @@ class Clock:
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
+@pytest.mark.slow
 def test_a_time_limit_reduces_the_epochs_and_then_the_rows(monkeypatch, recorded):
     clock = Clock(monkeypatch, 1.0)  # an epoch of five members: 5 · 72 s, in one thread
     options = {"n_jobs": 1, "max_iter": 50}
@@ -539,6 +546,7 @@ def test_check_estimator(kind):
     assert skipped <= {"check_array_api_input", "check_classifiers_multilabel_output_format_decision_function"}
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_a_fitted_model_is_cloned_pickled_and_shared(kind):
     make, y = KINDS[kind]
@@ -565,6 +573,7 @@ def test_a_spawned_process_predicts_and_fits_the_same():
         np.testing.assert_array_equal(pool.submit(model.fit, X, Y).result().predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_the_reference_kernels_give_nearly_the_same(monkeypatch):
     compiled = regressor().fit(X, Y)
     monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
@@ -628,6 +637,7 @@ GOOD = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", GOOD)
 def test_unusual_columns_and_targets_are_learned_from(name):
     rows, y = GOOD[name]

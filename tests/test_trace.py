@@ -747,20 +747,24 @@ class TestWidth:
         trace = cr.trace(small(), [0.5, -1.0], 1)
         assert trace.text() == trace.text(80) == f"{trace}\n"
 
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer(self, name):
         network, rows = around(name, "softmax_cross_entropy")
         self.fits(cr.trace(network, rows(3), [1, 0, 1], training=True), 80, 100)
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
     def test_every_optimizer_in_steps(self, case):
         self.fits(cr.trace(small(), [0.5, -1.0], 1, optimizer=case.optimizer, steps=3), 80, 100)
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize("loss", variants.every_loss(), ids=repr)
     def test_every_loss(self, loss):
         t = [[1.0, 0.0]] if not loss.takes_labels else [1]
         self.fits(cr.trace(small(loss), [[1e-7, -1e9]], t, sample_weight=[123456.789]), 80)
 
+    @pytest.mark.slow
     def test_wide_arrays_long_names_and_a_photograph(self):
         class AVeryLongNameOfALayerThatSomebodyHasWrittenInAHurryOnAFridayAfternoon(Layer):
             equations: ClassVar = {
@@ -784,6 +788,7 @@ class TestWidth:
 
 
 class TestRenderings:
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("loss", public_classes(losses, Loss))
     def test_every_loss(self, loss):
         network = small(loss, outputs=2)
@@ -843,6 +848,7 @@ class TestRenderings:
                     assert name == (str(array.entry[-1]) if array.values.size > 1 else "")
                     assert marked.text.replace("−", "-") == NumberFormat(array.values, 4)(array.values[array.entry])
 
+    @pytest.mark.slow
     def test_images_of_several_channels_are_shown_slice_by_slice(self):
         class Flat(Layer):
             def output(self, input_shape):
@@ -1007,6 +1013,7 @@ class TestCommandLine:
         assert result.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_steps_optimizer_and_training(self, run_folder):
         out = explain(run_folder, "--row", 3, "--optimizer", "momentum", "--steps", 2, "--training").stdout
         assert "2 steps of Momentum, η = 0.1" in out
