@@ -18,7 +18,6 @@ def said():
     return json.loads(result.stdout)
 
 
-@pytest.mark.few(60)
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_gets_a_clear_sentence(said, name):
     _, kind, parts = CASES[name]

@@ -202,6 +202,7 @@ def test_every_rule_has_a_layer_that_breaks_it():
     assert {rule for rule, _ in BREAKERS.values()} == {*contract.RULES, "gradient"}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("breaker", [b for b, (rule, _) in BREAKERS.items() if rule != "passes"])
 def test_a_broken_rule_is_not_said_in_many_ways(breaker):
     rules = {v.rule for v in broken(breaker).violations}

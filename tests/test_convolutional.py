@@ -264,6 +264,7 @@ def large():
     return cr.Network((28, 28, 1), layers, "softmax_cross_entropy", seed=0)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_threads(monkeypatch):
     rng = np.random.default_rng(0)
     x, t = rng.random((300, 28, 28, 1), dtype="float32"), rng.integers(0, 10, 300)

@@ -241,6 +241,7 @@ def test_there_are_sixty_of_them():
     assert sum(words is not None for *_, words in PLANTED) >= 60
 
 
+@pytest.mark.slow
 def test_other_losses_are_right(marker):
     for body in (
         "e = y - t\nreturn np.abs(e).sum(axis=1).mean(), np.sign(e) / len(y)",
@@ -305,6 +306,7 @@ def test_a_process_can_neither_fork_nor_write_files(tmp_path):
         assert not file.exists() or file.stat().st_size == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 @pytest.mark.parametrize("target", ["os.getppid()", "-1", "1", "PARENT"])
 def test_a_process_cannot_end_the_one_that_started_it(target):
@@ -437,6 +439,7 @@ def test_the_course_solved_by_its_solutions_gets_all_points(tmp_path):
     assert sum(entry["points"] for entry in kept["exercises"].values()) == 100
 
 
+@pytest.mark.slow
 def test_hints_get_stronger(tmp_path):
     run("start", tmp_path)
     file = tmp_path / "03_dense_dW.py"

@@ -173,6 +173,7 @@ def test_a_damaged_threshold_is_refused(tmp_path):
 # ---------------------------------------------------------------- numbers
 
 
+@pytest.mark.slow
 def test_predictions_may_leave_the_range_of_training_a_little():
     x = np.linspace(0, 1, 200)[:, np.newaxis]
     model = cr.TabularRegressor(**SMALL).fit(x, 100 + 10 * x[:, 0])
@@ -290,6 +291,7 @@ def test_a_threshold_that_is_asked_for(given, above, small):
     assert trained.settings["threshold"] == given
 
 
+@pytest.mark.slow
 def test_an_automatic_threshold_is_that_of_the_best_f1(small):
     one, other = tables.train(table(), "buys", threshold="auto"), tables.train(table(), "buys", metric="f1")
     np.testing.assert_array_equal(one.held_out.predictions, other.held_out.predictions)

@@ -150,6 +150,7 @@ def test_a_model_of_another_kind_says_what_reads_it(models, path):
         cr.load(path).predict(X)
 
 
+@pytest.mark.slow
 def test_what_a_file_cannot_hold_is_said(path):
     model = cr.TabularRegressor(**SMALL, progress=lambda _: None).fit(FRAME, X[:, 0])
     with pytest.warns(LeftOutWarning, match="a file cannot hold progress="):

@@ -233,6 +233,7 @@ def test_a_constant_schedule_object_changes_nothing(early_stopping):
     np.testing.assert_array_equal(theta(given), theta(fitted(MLPClassifier, early_stopping=early_stopping)))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("name", "loss"),
     [
@@ -601,6 +602,7 @@ BAD_PARAMETERS = [
 ]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(("kind", "change", "message"), BAD_PARAMETERS, ids=str)
 def test_bad_parameters_leave_the_model(kind, change, message):
     model = fitted(kind)

@@ -533,6 +533,7 @@ def test_the_same_model_gives_the_same_files():
         assert str(make(build.program(model))).isascii()
 
 
+@pytest.mark.slow
 def test_what_the_code_needs():
     """NumPy and Python's own modules; nothing in JavaScript; math.h and integers in C."""
     model, _ = handmade()["regression (), ensemble"]

@@ -40,6 +40,7 @@ def network(*stack, loss="softmax_cross_entropy", **options):
 # ---------------------------------------------------------------- what is right passes
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", sorted(public_classes(losses, losses.Loss)))
 def test_every_loss_is_right_with_order_two(name):
     report = cr.check_gradient(network(Dense(7), Tanh(), Dense(3), loss=name), X, TARGETS[name])

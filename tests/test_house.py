@@ -14,7 +14,6 @@ def imports():
     return HOUSE["examine"](ROOT / "src" / "chainrule")
 
 
-@pytest.mark.slow
 def test_no_import_points_upwards(imports):
     _, upward = imports
     assert not upward

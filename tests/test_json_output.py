@@ -119,6 +119,7 @@ def test_evaluate(here):
     assert "by_class" not in called("evaluate", "spend", "customers.csv")[0]
 
 
+@pytest.mark.slow
 def test_predict(here, tmp_path):
     found, _ = called("predict", "churn", "new.csv", "--keep", "customer")
     assert found["rows"] == len(found["predictions"]) == 5

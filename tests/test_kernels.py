@@ -89,6 +89,7 @@ def small(rng, rows=23, inputs=5):
     return rng.normal(size=(rows, inputs))
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 def test_every_activation(activation, dtype, monkeypatch, compiled_only):
@@ -445,6 +446,7 @@ def categories(rng, rows=37):
     return rng.integers(0, 3, (rows, 4)) + 0.0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", EMBEDDED)

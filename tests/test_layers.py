@@ -230,7 +230,6 @@ def test_backward_equals_central_differences(layer, batch, features, seed):
         np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8, err_msg=f"{layer}: {name}")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in variants.LAYERS if case.torch], ids=lambda case: repr(case.layer))
 @quick
 @given(

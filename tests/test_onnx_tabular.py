@@ -232,6 +232,7 @@ def test_it_is_the_encoding_bit_for_bit():
     np.testing.assert_array_equal(inputs.astype(np.float32), encoding(Z))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", TARGETS)
 def test_behind_other_operators_as_in_the_pipeline_of_a_table(kind):
     rng = np.random.default_rng(0)
@@ -361,6 +362,7 @@ def test_a_saved_and_loaded_model_gives_the_same_file(tmp_path):
     assert cr.onnx.convert(loaded) == cr.onnx.convert(model)
 
 
+@pytest.mark.slow
 def test_few_operators_and_little_beside_the_weights():
     """The columns are encoded once, with as many operators for a hundred columns as for three."""
     rng = np.random.default_rng(0)

@@ -331,6 +331,7 @@ def kept(folder, epochs, size=2, *, killed=None, keep=3, every=1, layers=None):
     return parallel(size, epochs=epochs, shuffle=True, layers=layers, callbacks=calls, resume=folder)
 
 
+@pytest.mark.few(1)
 def test_a_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path, engine):
     expected = kept(tmp_path / "whole", 5)
     assert all(isinstance(error, KeyError | ParallelError) for error in kept(tmp_path / "killed", 5, killed=1))

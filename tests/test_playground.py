@@ -356,6 +356,7 @@ def test_inspect_works_out_the_entry_that_is_asked_for():
     assert backward["checks"][1]["entry"] == "db[5]"
 
 
+@pytest.mark.slow
 def test_sweep_surface_and_look():
     with Page(state(data={"name": "digits", "samples": 200}, layers=[Dense(10)])) as page:
         assert page.until("data")[0]["box"] is None
@@ -387,6 +388,7 @@ def test_sweep_surface_and_look():
         assert "output" not in page.at(20)[1]
 
 
+@pytest.mark.slow
 def test_the_middle_of_the_surface_is_the_loss():
     with Page(BEGIN) as page:
         page.at(0)

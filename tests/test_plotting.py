@@ -48,6 +48,7 @@ class TestHistory:
     def test_one_epoch_is_enough(self):
         png(plotting.plot_history(history(1.0, val_loss=[2.0], val_accuracy=[0.5])))
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize(
         ("losses", "scale"), [((1.0, 0.5), "linear"), ((1.0, 0.01), "log"), ((1.0, 0.0), "linear")]
     )
@@ -144,6 +145,7 @@ class TestWeights:
 class TestBoundary:
     X = np.random.default_rng(0).normal(size=(30, 2))
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize(
         ("outputs", "loss"), [(2, "softmax_cross_entropy"), (5, "softmax_cross_entropy"), (1, "sigmoid_cross_entropy")]
     )

@@ -270,6 +270,7 @@ def test_a_decay_out_of_range_is_refused(cls, decay):
         cls(weight_decay=decay)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "optimizer", [Momentum(weight_decay=0.1), AdamW(weight_decay=0.1), AdamW(biases=True)], ids=repr
 )

@@ -436,6 +436,7 @@ def test_with_weights_a_test_file_or_by_time(tmp_path):
     assert re.search(r"Tested on \d+ rows with other values of 'who' than those trained on", text)
 
 
+@pytest.mark.slow
 def test_limits_are_those_of_the_data():
     run = trained("multiclass")
     text = text_of(run)

@@ -148,6 +148,7 @@ def test_dates_of_every_format_that_training_finds(day):
             assert not unlike(day + fmt + zone, worse(texts_of(day + fmt + zone, rng), rng, 5))
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     "fmt",
     [

@@ -266,6 +266,7 @@ def test_mixed_formats_are_all_read():
     assert read.unique().to_list() == [dt.datetime(2020, 1, 31)]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "texts",
     [

@@ -537,6 +537,7 @@ def test_explain_begins_with_the_contributions(runs, loaded, task):
     assert float(line.replace(",", "")) == pytest.approx(found.base, abs=0.005 * abs(found.base))
 
 
+@pytest.mark.slow
 def test_changes_of_explain_change_what_predict_says(runs, loaded, tmp_path):
     frame = pl.read_csv(runs / "rows.csv")
     rows = frame.to_dicts()

@@ -52,6 +52,7 @@ def fits(monkeypatch):
     return found
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", ["y", "label"])
 def test_every_row_is_predicted_once_by_a_pipeline_that_has_not_seen_it(fits, target):
     table = frame().drop("y" if target == "label" else "label")
@@ -89,6 +90,7 @@ def test_an_ensemble_is_cross_validated_too(monkeypatch):
     assert run.scores["log loss"] == pytest.approx(metrics.log_loss(run.held_out.y, p, labels=["no", "yes"]))
 
 
+@pytest.mark.slow
 def test_groups_stay_together_and_time_goes_on(fits):
     quiet(frame().drop("label"), "y", folds=3, group="who", numeric=["when"], parameters=SHORT)
     who = np.arange(90) % 9

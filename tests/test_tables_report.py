@@ -373,6 +373,7 @@ class TestHardCases:
         assert not re.search(r"\bnan\b|\binf\b", text)
         return page.text
 
+    @pytest.mark.few(5)
     @pytest.mark.parametrize("task", EVERY)
     @pytest.mark.parametrize("n", [0, 1, 2, 3])
     def test_few_rows(self, task, n):
@@ -621,6 +622,7 @@ class TestCollect:
         assert "Column importance" not in build(run, seconds=0).markdown
 
 
+@pytest.mark.slow
 def test_the_inputs_of_a_shuffled_column_are_its_shuffled_inputs():
     """So the importance of a column of any type is measured without preparing the rows again."""
     table = small_tables.frame().drop(["grade", "price", "sold", "late"])

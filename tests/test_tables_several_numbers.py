@@ -52,6 +52,7 @@ def run(request, tmp_path_factory):
     return trained, folder
 
 
+@pytest.mark.few(1)
 def test_the_scores_are_those_of_each_number_and_their_mean(run):
     trained, _ = run
     y, p = trained.held_out.y, trained.held_out.predictions

@@ -197,6 +197,7 @@ WRITTEN = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("kind", ["frame", "CSV", "Parquet"])
 @pytest.mark.parametrize("said", WRITTEN)
 def test_amounts_and_durations_are_predicted_in_their_unit(said, kind, tmp_path):
@@ -237,6 +238,7 @@ def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     assert plain.scores == trained.scores
 
 
+@pytest.mark.slow
 def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     grams = frame.with_columns(y=pl.Series([f"{1000 * n:.0f} g" for n in MADE]))

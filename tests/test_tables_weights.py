@@ -147,6 +147,7 @@ def test_the_script_gives_the_same_scores(tmp_path, options, monkeypatch):
     assert f"RMSE {run.scores['RMSE']}" in said.getvalue()
 
 
+@pytest.mark.slow
 def test_a_streamed_table_gives_the_same_network(tmp_path):
     path = tmp_path / "table.csv"
     frame(200).write_csv(path)

@@ -122,6 +122,7 @@ def test_a_row_of_weight_zero_is_as_if_it_were_not_there(kind):
     )
 
 
+@pytest.mark.slow
 def test_weights_count_and_class_weights_are_weights():
     weight = np.where(LABELS == "ant", 20.0, 1.0)
     plain, heavy = classifier().fit(X, LABELS), classifier().fit(X, LABELS, weight)
@@ -254,6 +255,7 @@ def test_the_temperature_of_many_rows_is_that_of_a_part(monkeypatch):
     assert temperature(t, logits, w) == temperature(t[::4], logits[::4], w[::4])
 
 
+@pytest.mark.slow
 def test_the_temperature_calibrates():
     iris = load_iris()
     rows = np.random.default_rng(0).permutation(150)
@@ -321,6 +323,7 @@ def test_blocks_of_rows_are_predicted_as_all_at_once(monkeypatch, linear):
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_linear_share_is_the_best_convex_mixture():
     linear_data = X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.normal(size=90)
     model = regressor(max_iter=3, linear="auto").fit(X, linear_data)
@@ -772,6 +775,7 @@ def test_columns_are_compared_by_name():
     assert np.isfinite(unseen).all()
 
 
+@pytest.mark.slow
 def test_categories_by_name_index_and_mask():
     codes = FRAME.assign(q=np.arange(90) % 3)
     expected = regressor().fit(codes.assign(q=pd.Categorical(codes["q"])), Y).predict(codes)

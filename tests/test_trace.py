@@ -197,6 +197,7 @@ class TestNumbers:
         assert float(loss.worked[-1].rpartition("= ")[2].replace("−", "-")) == pytest.approx(dy, rel=1e-3)
         assert all(check.ok for check in trace.checks)
 
+    @pytest.mark.few(15)
     @pytest.mark.parametrize("training", [False, True])
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_worked_entries_are_right(self, name, training):
@@ -319,6 +320,7 @@ UNWORKED = {"ELU", "Identity", "LeakyReLU", "SELU", "Softmax"}  # with cases, su
 
 
 class TestChecks:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer_has_a_checked_entry(self, name):
         network, rows = around(name)
@@ -330,6 +332,7 @@ class TestChecks:
         quotients = [check.quotient for check in trace.checks]
         assert all(re.fullmatch(r"\(L\((.*) \+ h\) − L\(\1 − h\)\) / 2h", quotient) for quotient in quotients)
 
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_the_entries_that_are_asked_for_are_worked_out_and_checked(self, name):
         network, rows = around(name)
@@ -411,6 +414,7 @@ class TestEquations:
         classes = public_classes(module, base).values()
         assert not [cls for cls in classes if cls not in EQUATIONS and not hasattr(cls, "equations")]
 
+    @pytest.mark.few(16)
     @pytest.mark.parametrize(
         "thing",
         [
@@ -619,6 +623,7 @@ class TestSteps:
                 *["W"] * (decay > 0), "m of W", "v of W", "m̂ of W", "v̂ of W", "W"
             ]  # fmt: skip
 
+    @pytest.mark.few(6)
     @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
     def test_every_optimizer(self, case):
         """The steps are those of the optimizer itself, and the arithmetic of each line gives the number at its end."""
@@ -677,6 +682,7 @@ class TestSteps:
 
 
 class TestCode:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_the_lines_are_those_of_the_library(self, name):
         network, rows = around(name)

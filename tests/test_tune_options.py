@@ -47,6 +47,7 @@ def tune(*arguments, status=0):
     return done
 
 
+@pytest.mark.slow
 def test_options_for_a_network_are_fixed(monkeypatch):
     from chainrule.tables import tuning  # noqa: PLC0415  (an extra)
 
