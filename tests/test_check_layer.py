@@ -186,6 +186,7 @@ def broken(breaker):
     return cr.check_layer(breaker())
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("breaker", BREAKERS, ids=lambda cls: cls.__name__)
 def test_a_broken_rule_is_found_by_name(breaker):
     rule, what = BREAKERS[breaker]
@@ -201,12 +202,14 @@ def test_every_rule_has_a_layer_that_breaks_it():
     assert {rule for rule, _ in BREAKERS.values()} == {*contract.RULES, "gradient"}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("breaker", [b for b, (rule, _) in BREAKERS.items() if rule != "passes"])
 def test_a_broken_rule_is_not_said_in_many_ways(breaker):
     rules = {v.rule for v in broken(breaker).violations}
     assert rules <= {BREAKERS[breaker][0], "gradient", "threads"}, rules
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("layer", "what"),
     [

@@ -36,6 +36,7 @@ def without_numbers(text):
     return [" ".join(re.sub(r"\d\.\de-\d\d", "#", line).split()) for line in text.strip().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_gradient_check_says_of_a_layer_what_its_page_says(tmp_path):
     page = (ROOT / "docs" / "gradient-check.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?class Softsign.*?)```", page, re.DOTALL)

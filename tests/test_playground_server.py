@@ -161,6 +161,7 @@ def test_there_are_bounds_on_open_pages(port):
     assert settled(0) == 0
 
 
+@pytest.mark.slow
 def test_at_most_thirty_frames_a_second_and_so_many_steps_from_one_to_the_next(port):
     with opened(port) as socket:
         tell(socket, "configure", state=BEGIN)

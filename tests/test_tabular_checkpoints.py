@@ -59,6 +59,7 @@ def killed_in(monkeypatch):
     return arrange
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("calls", [5, 6, 13, 24, 29])
 @pytest.mark.parametrize("options", [{"n_jobs": 1}, {"n_jobs": 2}, {"weight_decay": 0.0, "batch_size": 7}], ids=str)
 def test_an_interrupted_fit_resumes_to_the_bit(tmp_path, killed_in, calls, options):
@@ -123,6 +124,7 @@ def test_a_time_limit_is_part_of_the_checkpoint(tmp_path, killed_in, monkeypatch
     same(regressor(checkpoint=tmp_path, **options).fit(X, Y), whole)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("change", "data", "what"),
     [
