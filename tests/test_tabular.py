@@ -521,6 +521,8 @@ def test_a_divergence_keeps_the_best_epoch_or_says_what_to_do():
         cr.DivergenceError, match=r"training diverged in epoch 1\. Give a smaller learning_rate_init than 1e\+38"
     ):
         regressor(learning_rate_init=1e38, batch_size=2).fit(X, Y)
+    with pytest.raises(cr.DivergenceError, match=r"^training diverged\. Give a smaller learning_rate_init than 1e\+06"):
+        classifier(learning_rate_init=1e6).fit(X, LABELS)
 
 
 # ---------------------------------------------------------------- the contract

@@ -82,6 +82,7 @@ class BaseTabular(BaseEstimator, ABC):
     ensemble_: Ensemble = field(init=False)
 
     _kind: ClassVar[str]  # in its files
+    _senseless: ClassVar[float] = np.inf  # a loss of held-out rows that only a divergence has
     _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -264,9 +265,10 @@ class BaseTabular(BaseEstimator, ABC):
         """Set the parameters of the best epoch; warn if training ended early, or raise an error without an epoch."""
         if not made.scores and made.stopped.startswith("interrupted"):
             raise KeyboardInterrupt
-        if not made.scores:
+        senseless = bool(made.scores) and made.scores[made.best - 1][1] > self._senseless
+        if senseless or not made.scores:
             raise DivergenceError(
-                f"training {made.stopped}. Give a smaller learning_rate_init than {self.learning_rate_init:g}.",
+                f"training {'diverged' if senseless else made.stopped}. Give a smaller learning_rate_init than {self.learning_rate_init:g}.",
                 made.history(),
             )
         if made.stopped:
