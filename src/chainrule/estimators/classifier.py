@@ -38,7 +38,12 @@ def check_labels(y: Any) -> None:
     if known:
         check_classification_targets(y)
         return
-    types = " and ".join(sorted({type(label).__name__ for label in np.ravel(y).tolist()}))
+    kinds = {type(label) for label in np.ravel(y).tolist()}
+    if len(kinds) == 1 and kinds <= {bool, int, float}:
+        raise ValueError(
+            f"y: got an object array of numbers (Unknown label type). Give y.astype({kinds.pop().__name__})."
+        )
+    types = " and ".join(sorted(kind.__name__ for kind in kinds))
     raise ValueError(
         f"y: expected numbers or strings, of one type and none missing, got {types} (Unknown label type). Drop rows "
         "without a label, or give y.astype(str)."
