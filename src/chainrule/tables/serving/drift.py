@@ -91,7 +91,7 @@ class Drift:
         more = f", and {len(moved) - 5:,} more" if len(moved) > 5 else ""
         said = f"{len(moved):,} of {len(self.shifts):,} moved: {', '.join(moved[:5])}{more}."
         if not moved:
-            said = f"Nothing moved: no PSI of {self.limit:g} or more that is not chance."
+            said = f"Nothing moved: every PSI is below {self.limit:g}, or could be chance."
         needed = [shift.rows_needed for shift in self.shifts]
         short_of = [n for n in needed if n is None or n > self.rows]
         if short_of:
