@@ -83,11 +83,6 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
             "class weight: applies to classes, but the target is a number",
         ),
         (["a", "b", "c"] * 20, {"target": "x,y"}, "must all be numbers, or all be yes/no, but 'y' has the kind 'cat"),
-        (
-            ["a", "b", "c"] * 20,
-            {"target": "flag,y"},
-            "must all be numbers, or all be yes/no, but 'y' has the kind 'cat",
-        ),
         ([0, 1] * 30, {"target": "x,y", "task": "multilabel"}, "multilabel targets must be yes/no, but 'x' has the"),
         ([0, 1] * 30, {"target": "x,y", "task": "binary"}, "require the multilabel task, or regression, not binary"),
         (["a", "b"] * 30, {"target": "x,y", "task": "regression"}, "must all be numbers, .* but 'y' has the kind"),

@@ -96,7 +96,8 @@ class Drift:
         short_of = [n for n in needed if n is None or n > self.rows]
         if short_of:
             few = f"{self.rows:,} {'row is' if self.rows == 1 else 'rows are'} too few to be sure"
-            of = f"of {len(short_of):,} of the {len(needed):,}"
+            some = len(short_of) < len(needed)
+            of = f"of {len(short_of):,} of the {len(needed):,}" if some else f"of any of the {len(needed):,}"
             known = [n for n in short_of if n is not None]
             said += f" {few} {of}: "
             said += f"{max(known):,} are needed." if known else "training had too few rows as well."
