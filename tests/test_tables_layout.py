@@ -113,7 +113,7 @@ def test_one_word_among_numbers_is_a_missing_value_and_said(word, file):
     loaded = load(file("x,y\n" + "\n".join(lines) + "\n"), "y")
     (column,) = loaded.schema.columns
     assert (column.kind, column.missing, column.low) == ("number", 6, 1.5)
-    assert word in ("n/a", "?") or any(f"6 non-numeric value(s), such as {word!r}" in n for n in loaded.notes)
+    assert word in ("n/a", "?") or any(f"6 non-numeric values, such as {word!r}" in n for n in loaded.notes)
     few = load(file("x,y\n" + "\n".join([f"{i % 5},{i % 2}" for i in range(50)] + [f"{word},1"] * 5), "f.csv"), "y")
     assert few.schema.columns[0].kind == ("category" if word == "soon" else "number")  # which may be a value
 

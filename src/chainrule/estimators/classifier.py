@@ -155,7 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return the labels for the engine's loss: integers (rows,) for several classes, else 0 and 1."""
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
-            raise ValueError(f"y_val has the label(s) {unknown}, which are not among the classes {self.classes_}.")
+            raise ValueError(f"y_val has the labels {unknown}, which are not among the classes {self.classes_}.")
         if self._is_multiclass():
             return np.searchsorted(self.classes_, y)
         return self._labels.transform(y)
