@@ -1,5 +1,6 @@
 """What the command line prints and where it writes: data as UTF-8, nothing that a terminal obeys, nothing out of a run."""
 
+import io
 import json
 import os
 import signal
@@ -61,6 +62,14 @@ def test_predictions_are_utf_8_whatever_the_pipe(cities, encoding):
     printed = result.stdout.decode("utf-8")
     assert any(city in printed for city in CITIES)
     assert "?" not in printed
+
+
+def test_a_minus_sign_is_not_lost_in_a_pipe_without_it():
+    """Windows has code page 1252 in pipes: "R² ?0.29" would have no sign."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="chainrule", newline="")
+    stream.write("R² −0.29, 42 → 43, ψ")
+    stream.seek(0)
+    assert stream.read() == "R² -0.29, 42 -> 43, ?"
 
 
 def test_the_printed_script_is_utf_8(cities):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import sys
 from chainrule._internal.extras import install
 
 __all__ = ["main"]
+
+PLAIN = {"−": "-", "→": "->", "≤": "<=", "≥": ">=", "≈": "~", "✓": "ok"}  # where Unicode is missing
 
 
 def main() -> None:
@@ -48,13 +51,23 @@ def _flush() -> OSError | None:
     return None
 
 
+def _plainly(error: UnicodeError) -> tuple[str, int]:
+    """Replace characters that a terminal or pipe does not have: a lost minus sign would change a number."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("chainrule", _plainly)
+
+
 def _run() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the calling process, as by >&-
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without "−" gets "?", not a traceback
+            stream.reconfigure(errors="chainrule")
     try:
         import rich  # noqa: F401, PLC0415  (an extra)
         import typer  # noqa: F401, PLC0415  (an extra)
