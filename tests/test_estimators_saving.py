@@ -209,9 +209,9 @@ def put(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("surprise", 1), "the estimator has missing or unknown fields: surprise"),
+        (put("surprise", 1), "the estimator: missing or unknown fields: surprise"),
         (put("parameters", []), "the parameters cannot be read"),
-        (put("parameters", "surprise", 1), "MLPClassifier has no parameter.s. surprise"),
+        (put("parameters", "surprise", 1), "MLPClassifier has no parameters surprise"),
         (put("parameters", "alpha", -1), "the parameters cannot be read: The 'alpha' parameter"),
         (put("parameters", "alpha", {"float": "1"}), "alpha cannot be read"),
         (put("parameters", "solver", {"Optimizer": {"type": "Adam", "beta_1": 2}}), "Adam, cannot be read"),

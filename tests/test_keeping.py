@@ -143,6 +143,13 @@ def test_a_user_without_a_home_compiles(folder, monkeypatch, capsys):
     assert "the result cannot be kept" in capsys.readouterr().err
 
 
+def test_an_empty_variable_is_one_that_is_not_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, "")
+    assert keeping._place().is_relative_to(keeping.Path.home())
+
+
 def test_a_full_disk_is_no_error(folder, monkeypatch, capsys):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")

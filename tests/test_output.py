@@ -1,7 +1,9 @@
 """What the command line prints and where it writes: data as UTF-8, nothing that a terminal obeys, nothing out of a run."""
 
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +62,14 @@ def test_predictions_are_utf_8_whatever_the_pipe(cities, encoding):
     printed = result.stdout.decode("utf-8")
     assert any(city in printed for city in CITIES)
     assert "?" not in printed
+
+
+def test_a_minus_sign_is_not_lost_in_a_pipe_without_it():
+    """Windows has code page 1252 in pipes: "R² ?0.29" would have no sign."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="chainrule", newline="")
+    stream.write("R² −0.29, 42 → 43, ψ")
+    stream.seek(0)
+    assert stream.read() == "R² -0.29, 42 -> 43, ?"
 
 
 def test_the_printed_script_is_utf_8(cities):
@@ -233,3 +243,37 @@ def test_ctrl_c_while_packages_are_imported_ends_without_a_traceback(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
+
+
+def ended(arguments, stdout):
+    command = [sys.executable, "-m", "chainrule.cli", *arguments]
+    ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False)
+    return ended.returncode, ended.stderr.decode()
+
+
+SHORT, LONG, JSON = ["--version"], ["sample", "-", "--rows", "100"], ["sample", "a.csv", "--rows", "9", "--json"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no SIGPIPE")
+@pytest.mark.parametrize("arguments", [SHORT, ["--help"], LONG, JSON, ["course"]])
+def test_a_command_whose_reader_has_left_ends_as_other_unix_tools_do(arguments, here):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as pipe:
+        status, said = ended(arguments, pipe)
+    assert status == -signal.SIGPIPE
+    assert "Error" not in said
+    assert "Exception ignored" not in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [SHORT, ["--help"], LONG, JSON, ["course"]])
+def test_output_to_a_full_disk_is_an_error_in_one_sentence(arguments, here):
+    with Path("/dev/full").open("wb") as full:
+        status, said = ended(arguments, full)
+    assert status == 1
+    errors = [line for line in said.splitlines() if "Error" in line]
+    assert len(errors) == 1
+    assert "No space left on device." in errors[0]
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said

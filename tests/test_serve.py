@@ -372,6 +372,7 @@ BAD = [
     (json.dumps({f"c{i}": 1 for i in range(1000)}).encode(), JSON, 400, "1,000 names"),
     (b"{}", {"content-type": "text/plain"}, 415, "got text/plain"),
     (b"{}", {}, 415, "got none"),
+    (b"\x1f\x8b", {**JSON, "content-encoding": "gzip"}, 415, "compressed, with Content-Encoding: gzip. Send it as it is."),
     (b"", CSV, 400, "empty"),
     (b"size,size\n1,2\n", CSV, 400, "duplicate"),
     (b"size,city\n1\n", CSV, 400, "row 1 has 1 values"),

@@ -140,7 +140,7 @@ def test_a_network_that_is_less_sure_is_found(numbers):
 def test_few_rows_are_said_to_be_few(numbers):
     rng = np.random.default_rng(4)
     found = numbers.drift(drawn(10, rng))
-    assert "10 rows are too few to be sure" in found.verdict
+    assert "10 rows are too few to be sure of any of the 5" in found.verdict
     needed = max(shift.rows_needed for shift in found.shifts)
     assert f"{needed:,} are needed" in found.verdict
     assert "too few" not in numbers.drift(drawn(needed, rng)).verdict

@@ -117,9 +117,9 @@ def test_a_column_that_words_keep_from_being_numbers_or_dates_is_remarked_on():
     })  # fmt: skip
     schema = Schema(tuple(infer(values) for values in frame), (Column("y", "number"),), "regression")
     assert remarks.find(frame, schema) == (
-        "'n': read as text because 10 value(s), such as '-', are not a number. If these are missing values, use --numeric 'n'.",
-        "'d': read as text because 10 value(s), such as 'soon', are not a date. If these are missing values, use --date 'd'.",
-        "'w': 1 non-numeric value(s), such as '-', treated as missing.",
+        "'n': read as text because of 10 values, such as '-', not read as a number. If these are missing values, use --numeric 'n'.",
+        "'d': read as text because of 10 values, such as 'soon', not read as a date. If these are missing values, use --date 'd'.",
+        "'w': 1 non-numeric value, such as '-', treated as missing.",
         "'t': numbers stored as text, read as numbers.",
     )
 
@@ -210,9 +210,9 @@ def test_infinities_and_dates_are_remarked_on():
     )
     columns = (infer(frame["i"]), infer(frame["d"], "date", "%d/%m/%Y"), infer(frame["m"]))
     assert remarks.find(frame, Schema(columns, (Column("y", "number"),), "regression")) == (
-        "'i': 1 infinite value(s), ranked beyond all finite values.",
+        "'i': 1 infinite value, ranked beyond all finite values.",
         "'d': read as %d/%m/%Y, but every value also matches %m/%d/%Y. To use that format: --date 'd:%m/%d/%Y'.",
-        "'d': 1 invalid date(s), such as 'x', treated as missing.",
+        "'d': 1 invalid date, such as 'x', treated as missing.",
         "'m': mixed date formats; the first match is used: %Y-%m-%d or %d/%m/%Y.",
     )
 

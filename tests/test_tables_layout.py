@@ -29,8 +29,8 @@ def file(tmp_path):
         ("sep=;\na;b\n1;2\n3;4\n", [(1, 2), (3, 4)], 'delimiter set by the line "sep=;"'),
         ('"sep=|"\r\na|b\r\n1|2\r\n3|4\r\n', [(1, 2), (3, 4)], 'delimiter set by the line "sep=|"'),
         ("Sales;;\n;;\nof 2024;;\na;b;c\n1;2;x\n3;4;y\n", [(1, 2, "x"), (3, 4, "y")],
-         "skipped 2 line(s) before the header: 'Sales', 'of 2024'"),
-        ('"two\nlines",,\na,b,c\n1,2,x\n', [(1, 2, "x")], "skipped 1 line(s) before the header"),
+         "skipped 2 lines before the header: 'Sales', 'of 2024'"),
+        ('"two\nlines",,\na,b,c\n1,2,x\n', [(1, 2, "x")], "skipped 1 line before the header"),
     ],
 )  # fmt: skip
 def test_lines_before_the_header_are_no_rows(content, rows, said, file):
@@ -113,7 +113,7 @@ def test_one_word_among_numbers_is_a_missing_value_and_said(word, file):
     loaded = load(file("x,y\n" + "\n".join(lines) + "\n"), "y")
     (column,) = loaded.schema.columns
     assert (column.kind, column.missing, column.low) == ("number", 6, 1.5)
-    assert word in ("n/a", "?") or any(f"6 non-numeric value(s), such as {word!r}" in n for n in loaded.notes)
+    assert word in ("n/a", "?") or any(f"6 non-numeric values, such as {word!r}" in n for n in loaded.notes)
     few = load(file("x,y\n" + "\n".join([f"{i % 5},{i % 2}" for i in range(50)] + [f"{word},1"] * 5), "f.csv"), "y")
     assert few.schema.columns[0].kind == ("category" if word == "soon" else "number")  # which may be a value
 
@@ -125,7 +125,7 @@ def test_a_target_has_missing_values_of_that_kind_too(word, file):
     for source in (path, pl.read_csv(path)):
         loaded = load(source, "y")
         assert (loaded.schema.task, len(loaded.y), loaded.left_out) == ("regression", 54, 6)
-        assert f"'y': {word!r} in 6 row(s) treated as missing" in loaded.notes
+        assert f"'y': {word!r} in 6 rows treated as missing" in loaded.notes
     assert "targets=['y'" in load(path, "y").reads
 
 
@@ -134,7 +134,7 @@ def test_a_class_called_na_stays_a_class(file):
     path = file(content)
     loaded = load(path, "y")
     assert loaded.schema.classes == ("AS", "EU", "NA")
-    assert "'y': 'NA' in 10 row(s) is read as a class; leave missing values empty" in loaded.notes
+    assert "'y': 'NA' in 10 rows is read as a class; leave missing values empty" in loaded.notes
     assert loaded.frame["z"].null_count() == 15  # no target: a missing value
     again = read(path, targets=["y"])
     assert again.reads == f"tables.read({str(path)!r}, targets=['y']).frame"

@@ -150,5 +150,7 @@ def test_columns_are_kept_before_the_predictions(tmp_path):
     assert pl.read_csv(tmp_path / "out.csv")["id"].to_list() == rows["id"].to_list()
     with pytest.raises(ValueError, match=r"keep: there is no column 'ID'\. Did you mean 'id'"):
         tables.predict(saved, rows, keep=["ID"])
+    with pytest.raises(ValueError, match=r"no column 'id,late'.*Repeat --keep for each column"):
+        tables.predict(saved, rows, keep=["id,late"])
     with pytest.raises(ValueError, match="keep: 'p_yes' is also the name of a prediction"):
         tables.predict(saved, rows.rename({"late": "p_yes"}), keep=["p_yes"])

@@ -96,13 +96,13 @@ def test_what_columns_are_taken_for_is_said():
         "'w': values such as '10.25 kg', read as an amount in kg.",
         "'g': values such as '10.25 kg', read as an amount in kg.",
         "'g': several units; g converted to kg.",
-        "'g': 1 value(s) without a unit, treated as kg.",
+        "'g': 1 value without a unit, treated as kg.",
         f"'p': amounts in EUR, USD, which cannot be converted, {MIXED}",
         "'t': values such as '14:35', read as a time or duration (hours:minutes), in seconds.",
         "'lap': values such as '8:30', read as a time or duration (hours:minutes), in seconds.",
         "'lap': values with one colon and with two. If the former are minutes and seconds, use --date 'lap:%M:%S'.",
         "'o': values such as '10.25 kg', read as an amount in kg.",
-        "'o': 1 value(s) of another form, such as 'heavy', treated as missing.",
+        "'o': 1 value of another form, such as 'heavy', treated as missing.",
         "'k': values such as '1.2K', read as a number that may end in K.",
     )
 

@@ -516,7 +516,7 @@ class TestOptions:
         assert table.frame.rows() == [(41, "né"), (None, "José"), (None, "x")]
         assert table.notes == (
             'CSV with the delimiter ";", a header, in cp850',
-            "skipped the first 2 line(s)",
+            "skipped the first 2 lines",
         )
         form = table.format
         assert (form.skip, form.encoding, form.missing[-2:]) == (2, "cp850", ("rien", "-9"))

@@ -113,7 +113,7 @@ def test_classes_of_few_rows_are_trained_on():
          "to train on .the last rows by 't'.: hold out other rows")),
         (SplitRule(0.2, 0.1, 0, group="g", stratify=True), np.repeat(["a", "b", "c"], 18), "the class 'b' has rows to validate but"),
         (SplitRule(0.2, 0.1, 0, group="two"), np.zeros(54), "--group: 'two' has 2 groups: expected three or more"),
-        (SplitRule(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes' is missing or invalid in 1 row"),
+        (SplitRule(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes': expected a time .*missing or invalid in 1 row"),
         (SplitRule(0.2, 0.1, 0, time="t", group="g"), np.zeros(54), "--time-column and --group are mutually exclusive"),
     ],
 )  # fmt: skip

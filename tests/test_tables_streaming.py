@@ -420,7 +420,7 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame = table().with_columns(target=pl.when(pl.int_range(ROWS) < 7).then(float("nan")).otherwise(pl.col("target")))
     frame.write_parquet(tmp_path / "nan.parquet")
     trained = same(tmp_path / "nan.parquet", "target")
-    assert "dropped 7 row(s) with a missing target." in trained.notes
+    assert "dropped 7 rows with a missing target." in trained.notes
     for name, changed, target, message in (
         ("inf", pl.when(pl.int_range(ROWS) == 900).then(float("inf")).otherwise(pl.col("target")).alias("target"),
          "target", r"'target' has 1 infinite values .or beyond 1e100.: remove them"),

@@ -55,9 +55,9 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
     [
         (["x"] * ROWS, {}, "the target 'y' is constant \\('x'\\): there is nothing to predict."),
         (["x", None] * 30, {}, "the target 'y' is constant \\('x'\\)"),
-        ([None] * ROWS, {}, "0 row.s. with a target, of 60: expected 10 or more with a value for y."),
-        ([np.nan] * ROWS, {}, "0 row.s. with a target, of 60"),
-        ([1, 2] * 4 + [None] * 52, {}, "8 row.s. with a target, of 60"),
+        ([None] * ROWS, {}, "0 rows with a value for y, out of 60: expected at least 10."),
+        ([np.nan] * ROWS, {}, "0 rows with a value for y, out of 60"),
+        ([1, 2] * 4 + [None] * 52, {}, "8 rows with a value for y, out of 60"),
         ([1.5, np.inf, 2.5] * 20, {}, "the target 'y' has 20 infinite values .or beyond 1e100.: remove them."),
         ([0.5, 1.5] * 30, {}, "the target 'y' has fractional values, not classes: use --task regression."),
         ([0.5, 1.5, 2.5] * 20, {"task": "classification"}, "fractional values, not classes: use --task regression"),
@@ -86,7 +86,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         ([0, 1] * 30, {"target": "x,y", "task": "multilabel"}, "multilabel targets must be yes/no, but 'x' has the"),
         ([0, 1] * 30, {"target": "x,y", "task": "binary"}, "require the multilabel task, or regression, not binary"),
         (["a", "b"] * 30, {"target": "x,y", "task": "regression"}, "must all be numbers, .* but 'y' has the kind"),
-        ([0, 1] * 30, {"target": "y,y"}, "expected a target, or several that differ."),
+        ([0, 1] * 30, {"target": "y,y"}, "expected one target, or several, each of them once, got y, y."),
         ([0, 1] * 30, {"drop": ["y"]}, "--drop: no input column 'y'"),
         ([0, 1] * 30, {"drop": ["x"]}, "no usable columns besides the target .'x': --drop."),
         ([0, 1] * 30, {"numeric": ["x"], "categorical": ["x"]}, "--categorical and --numeric both name 'x'"),
@@ -103,6 +103,12 @@ def test_what_cannot_be_predicted_is_refused_before_training(y, options, message
     call = tables.train if "parameters" in options else load
     with pytest.raises(ValueError, match=message):
         call(table(y), options.pop("target", "y"), **options)
+
+
+def test_of_several_targets_the_one_of_another_kind_is_named():
+    columns = {"flag": ["no", "yes"] * 30}
+    with pytest.raises(ValueError, match="all be yes/no, but 'y' has the kind 'category'"):
+        load(table(["a", "b", "c"] * 20, **columns), "flag,y")
 
 
 def test_targets_are_named_with_commas_unless_a_column_has_one():

@@ -144,7 +144,7 @@ def test_a_test_file_of_its_own(tmp_path):
 def test_rows_without_a_target_are_left_out():
     frame = passengers().with_columns(survived=pl.when(pl.col("number") < 20).then(None).otherwise(pl.col("survived")))
     trained = train(frame)
-    assert "dropped 20 row(s) with a missing target." in trained.notes
+    assert "dropped 20 rows with a missing target." in trained.notes
 
 
 def test_columns_that_give_the_target_away():

@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import nullcontext
+from decimal import Decimal
 from multiprocessing import get_context
 
 import numpy as np
@@ -544,6 +545,8 @@ def test_a_divergence_keeps_the_best_epoch_or_says_what_to_do():
         cr.DivergenceError, match=r"training diverged in epoch 1\. Give a smaller learning_rate_init than 1e\+38"
     ):
         regressor(learning_rate_init=1e38, batch_size=2).fit(X, Y)
+    with pytest.raises(cr.DivergenceError, match=r"^training diverged\. Give a smaller learning_rate_init than 1e\+06"):
+        classifier(learning_rate_init=1e6).fit(X, LABELS)
 
 
 # ---------------------------------------------------------------- the contract
@@ -681,6 +684,21 @@ def test_masked_values_are_missing():
     )
 
 
+def test_numbers_as_text_are_categories_with_a_warning():
+    """NumPy makes text of a whole array if one of its values is."""
+    mixed = np.column_stack([X[:, 0], LABELS])
+    with pytest.warns(UserWarning, match=r"column 0 has numbers as text.*Convert it with astype\(float\), or list"):
+        regressor(max_iter=1).fit(mixed, Y)
+    regressor(max_iter=1, categorical_features=[0]).fit(mixed, Y)
+    regressor(max_iter=1).fit(np.where(X > 0, "94110", "10001"), Y)
+
+
+def test_decimals_are_numbers():
+    decimals = np.vectorize(Decimal, otypes=[object])(X)
+    model = regressor(max_iter=1).fit(decimals, Y)
+    np.testing.assert_array_equal(model.predict(decimals), regressor(max_iter=1).fit(X, Y).predict(X))
+
+
 BAD = {
     "one row": (regressor, X[:1], Y[:1], {}, r"minimum of 2 is required"),
     "one row of a frame": (regressor, FRAME[:1], Y[:1], {}, r"1 sample\(s\).*minimum of 2"),
@@ -697,6 +715,13 @@ BAD = {
     ),
     "mixed labels": (classifier, X, np.where(Y > 1, 7, LABELS.astype(object)), {}, r"y\.astype\(str\)"),
     "labels of two types": (cr.MLPClassifier, X, np.where(Y > 1, 7, LABELS.astype(object)), {}, r"got int and str \("),
+    "labels as objects": (
+        classifier,
+        X,
+        (Y > 1).astype(int).astype(object),
+        {},
+        r"\(Unknown label type\)\. Give y\.astype\(int",
+    ),
     "dates to predict": (regressor, X, np.arange(90).astype("M8[D]"), {}, r"y: expected numbers, got datetime64\[D\]"),
     "words to predict": (regressor, X, LABELS, {}, r"y: expected numbers, got <U\d.*y\.astype\(float\)"),
     "numbers as classes": (classifier, X, Y, {}, r"Unknown label type: continuous"),

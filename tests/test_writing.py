@@ -1,5 +1,6 @@
 """Files are written beside their place and renamed: whole or not at all, with no link followed in a run's folder."""
 
+import errno
 import os
 import stat
 import threading
@@ -90,6 +91,19 @@ def test_what_is_not_a_regular_file_is_not_replaced(tmp_path):
         write_atomically(tmp_path / "pipe", b"new")
     with pytest.raises(FileNotFoundError, match=r"does not exist\. Create it first"):
         write_atomically(tmp_path / "no" / "p.csv", b"new")
+
+
+def test_a_place_that_takes_no_files_is_named_without_the_temporary_file(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file/p\.csv: .*file takes no new files\. Choose another folder\.$"):
+        write_atomically(tmp_path / "file" / "p.csv", b"new")
+
+    def read_only(name, *_):
+        raise OSError(errno.EROFS, "Read-only file system", str(name))
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(OSError, match=r"Read-only file system: '[^']*p\.csv'$"):
+        write_atomically(tmp_path / "p.csv", b"new")
 
 
 class TestReplacing:

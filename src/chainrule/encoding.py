@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, final
 
 import numpy as np
@@ -19,6 +20,7 @@ ROUNDING = 1e-15  # an interquartile range that is smaller, relative to the larg
 NEAR = 1e-6  # quantiles that differ by less are one
 MOST_LEVELS = 64  # inputs for a category; rarer levels are treated like unseen ones
 WIDEST = 200  # numbers; more of them are not encoded piecewise
+NUMBER = int | float | Decimal | np.number | np.bool_
 NUMBERS = ("int", "uint", "float", "double", "decimal", "bool")  # how the names of dtypes begin, and
 UNSUPPORTED = ("interval", "date", "time", "duration", "period", "list", "struct", "array", "complex")
 
@@ -241,7 +243,7 @@ def _unsupported(name: Any, kind: Any) -> ValueError:
 def _inferred(column: Array) -> Array:
     """Return a column of objects as numbers, if that is what all values that are not missing are."""
     known = [value for value in column if not is_missing(value)]
-    if all(isinstance(value, int | float | np.number | np.bool_) for value in known):
+    if all(isinstance(value, NUMBER) for value in known):
         return np.array([np.nan if is_missing(value) else _float(value) for value in column])
     return column
 
@@ -263,7 +265,7 @@ def _float(value: Any) -> float:
 def _as_numbers(column: Array, name: Any) -> Array:
     """Return a column as numbers; text is refused, also text such as "1.5", which ``fit`` takes for a category."""
     if column.dtype.kind not in "fiub":
-        bad = next((v for v in column if not is_missing(v) and not isinstance(v, int | float | np.number)), None)
+        bad = next((v for v in column if not is_missing(v) and not isinstance(v, NUMBER)), None)
         if bad is not None:
             raise ValueError(
                 f"X: column {name} had numbers in fit: expected numbers, got {bad!r}. Convert it with float(...), or "

@@ -12,6 +12,7 @@ from chainrule.cli import json_output
 from chainrule.cli.errors import MOVED, in_one_sentence
 from chainrule.cli.options import Folder, MaxUnpacked, ReadOptions, option, takes_options
 from chainrule.cli.output import say, tell
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables.serving.drift import PSI
 
 
@@ -43,6 +44,7 @@ def drift(
     json_output.record(folder=folder, source=shown(source), notes=notes, **found.to_dict())
     for note in notes:
         say(f"Note: {note}")
-    tell(f"{found.rows:,} rows of {shown(source)} beside {found.rows_before:,} of training\n\n{found}")
+    before = counted(found.rows_before, "training row")
+    tell(f"{counted(found.rows)} of {shown(source)} compared with {before}\n\n{found}")
     if found.moved:
         raise typer.Exit(MOVED)

@@ -31,7 +31,7 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except BrokenPipeError:
-            raise  # `chainrule predict ... | head` is not an error: typer ends quietly
+            raise  # `chainrule predict ... | head`: see `main`
         except (DivergenceError, ImportError, MemoryError, ValueError, TypeError, OSError) as error:
             said, status = str(error), FAILED
             if isinstance(error, DivergenceError):

@@ -61,7 +61,10 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     X, notes = row_inputs.prepared(saved, frame, numbers)
     found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
-        notes = ("this is the table of training: most of its rows were learned, so scores are too good.", *notes)
+        notes = (
+            "this is the training table, and most of its rows were trained on, so these scores are too optimistic.",
+            *notes,
+        )
     if left_out:
         notes = (f"dropped {left_out:,} of {left_out + len(y):,} rows, which have no {schema.target!r}.", *notes)
     for note in notes:

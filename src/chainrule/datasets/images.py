@@ -58,7 +58,7 @@ def files(folder: str | os.PathLike[str], classes: Sequence[str] | None = None) 
         )
     for name, images in found.items():
         if len(images) < FEWEST:
-            raise ValueError(f"{place / name} has {len(images)} image(s): expected {FEWEST} or more of each class.")
+            raise ValueError(f"{place / name} has {len(images)} images: expected at least {FEWEST} of each class.")
     return found
 
 

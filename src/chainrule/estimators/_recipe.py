@@ -141,7 +141,8 @@ def second_is_better(
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return False
     better = one - other
-    return bool(better.mean() > chance * better.std(ddof=1) / math.sqrt(len(better)))
+    with np.errstate(over="ignore"):
+        return bool(better.mean() > chance * better.std(ddof=1) / math.sqrt(len(better)))
 
 
 def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: float) -> None:

@@ -180,7 +180,7 @@ def _construct(cls: Any, parameters: dict[str, Any]) -> Any:
     known = set(cls._get_param_names())
     if unknown := parameters.keys() - known:
         raise ModelFileError(
-            f"{cls.__name__} has no parameter(s) {shown(', '.join(sorted(unknown)))}. Is the file from a newer version?"
+            f"{cls.__name__} has no parameters {shown(', '.join(sorted(unknown)))}. Is the file from a newer version?"
         )
     try:
         model = cls(**parameters)

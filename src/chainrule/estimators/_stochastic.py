@@ -134,7 +134,7 @@ def _schedule(e: Any, record: FitRecord, solver: SolverState, *, incremental: bo
 def _diverged(e: Any, record: FitRecord, error: DivergenceError, solver: SolverState) -> None:
     """Restore the best parameters if early stopping kept any, else raise an error."""
     if not e.early_stopping or solver.best_theta is None:
-        raise ValueError(f"{NOT_FINITE} {error}") from error
+        raise ValueError(f"{NOT_FINITE} T{str(error)[1:]}") from error
     record.history_ = error.history
     record.loss_curve_.append(np.nan)
     record.validation_scores_.append(np.nan)

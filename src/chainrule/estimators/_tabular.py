@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_consistent_leng
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.threads import choose_threads
 from chainrule._internal.typing import Array, is_sparse
-from chainrule.encoding import TableEncoding, columns_of
+from chainrule.encoding import TableEncoding, columns_of, is_missing
 from chainrule.ensemble import Ensemble
 from chainrule.estimators import _ensemble_checkpoints as checkpoints
 from chainrule.estimators import _saving
@@ -33,6 +33,7 @@ from chainrule.files.values import shown
 from chainrule.network import Network
 from chainrule.training.lifecycle import DivergenceError
 
+SOME = 1000  # values that tell whether text is numbers
 NEGLIGIBLE = 1e-30  # a weight, relative to the largest: as zero
 LARGEST_WEIGHT = 1e200
 
@@ -82,6 +83,7 @@ class BaseTabular(BaseEstimator, ABC):
     ensemble_: Ensemble = field(init=False)
 
     _kind: ClassVar[str]  # in its files
+    _senseless: ClassVar[float] = np.inf  # a loss of held-out rows that only a divergence has
     _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -201,6 +203,13 @@ class BaseTabular(BaseEstimator, ABC):
             known = f"its columns are {shown(names)}" if names else f"it has columns 0 to {len(columns) - 1}"
             raise ValueError(f"categorical_features: X has no column {unknown[0]!r}: {known}.")
         kinds = [names.index(one) if isinstance(one, str) else int(one) for one in given]
+        for i, column in enumerate(columns):
+            if i not in kinds and _is_text_of_numbers(column):
+                warnings.warn(
+                    f"X: column {names[i] if names else i!r} has numbers as text, which are encoded as categories. "
+                    "Convert it with astype(float), or list it in categorical_features.",
+                    stacklevel=5,
+                )
         numbers = sum(column.dtype.kind in "fiub" for column in columns) - len(kinds)
         return TableEncoding.fit(columns, categorical=kinds, bins=int(np.clip(160 // max(1, numbers), 3, 16)))
 
@@ -264,9 +273,11 @@ class BaseTabular(BaseEstimator, ABC):
         """Set the parameters of the best epoch; warn if training ended early, or raise an error without an epoch."""
         if not made.scores and made.stopped.startswith("interrupted"):
             raise KeyboardInterrupt
-        if not made.scores:
+        senseless = bool(made.scores) and made.scores[made.best - 1][1] > self._senseless
+        if senseless or not made.scores:
+            how = "diverged" if senseless else made.stopped
             raise DivergenceError(
-                f"training {made.stopped}. Give a smaller learning_rate_init than {self.learning_rate_init:g}.",
+                f"training {how}. Give a smaller learning_rate_init than {self.learning_rate_init:g}.",
                 made.history(),
             )
         if made.stopped:
@@ -340,6 +351,17 @@ def _mean_by_row(rows: Array, out: Array, count: int) -> Array:
     np.add.at(times, rows, 1)
     with np.errstate(invalid="ignore"):
         return total / times[:, np.newaxis]
+
+
+def _is_text_of_numbers(column: Array) -> bool:
+    """Return whether a column is text, of numbers most of which differ."""
+    some = [] if column.dtype.kind in "fiub" else [value for value in column[:SOME].tolist() if not is_missing(value)]
+    if len(set(map(str, some))) <= max(2, len(some) / 2) or not all(isinstance(value, str) for value in some):
+        return False
+    try:
+        return bool([float(value) for value in some])
+    except ValueError:
+        return False
 
 
 def _printed(progress: Progress) -> None:

@@ -38,7 +38,12 @@ def check_labels(y: Any) -> None:
     if known:
         check_classification_targets(y)
         return
-    types = " and ".join(sorted({type(label).__name__ for label in np.ravel(y).tolist()}))
+    kinds = {type(label) for label in np.ravel(y).tolist()}
+    if len(kinds) == 1 and kinds <= {bool, int, float}:
+        raise ValueError(
+            f"y: got an object array of numbers (Unknown label type). Give y.astype({kinds.pop().__name__})."
+        )
+    types = " and ".join(sorted(kind.__name__ for kind in kinds))
     raise ValueError(
         f"y: expected numbers or strings, of one type and none missing, got {types} (Unknown label type). Drop rows "
         "without a label, or give y.astype(str)."
@@ -150,7 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return the labels for the engine's loss: integers (rows,) for several classes, else 0 and 1."""
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
-            raise ValueError(f"y_val has the label(s) {unknown}, which are not among the classes {self.classes_}.")
+            raise ValueError(f"y_val has the labels {unknown}, which are not among the classes {self.classes_}.")
         if self._is_multiclass():
             return np.searchsorted(self.classes_, y)
         return self._labels.transform(y)

@@ -144,6 +144,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """
 
     _kind: ClassVar[str] = "TabularClassifier"
+    _senseless: ClassVar[float] = 1000.0  # logits that the largest temperature, 20, does not repair
     _epochs: ClassVar[tuple[int, int]] = (64, 512)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,

@@ -31,6 +31,7 @@ MODULES = {
 }
 """The kinds of objects in a file: the base class, and the modules with it and its table."""
 
+NEWER = " Is the file from a newer version?"
 DEEPEST = 16  # nested parts, such as Residual in Residual: far from exhausting the stack
 MOST = 2_000  # parts in a sequence, such as layers
 SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
@@ -96,15 +97,13 @@ def build(what: str, description: Any, base: str, depth: int = 0) -> Any:
     name = arguments.pop("type", None)
     known = table(base)
     if not isinstance(name, str) or name not in known:
-        raise ModelFileError(f"{what}: unknown type '{shown(name)}'. Known: {', '.join(known)}.")
+        raise ModelFileError(f"{what}: unknown type '{shown(name)}'. Known: {', '.join(known)}.{NEWER}")
     forms = _forms(known[name])
     if unknown := arguments.keys() - forms:
-        raise ModelFileError(
-            f"{what}, {name}: unknown field(s) {shown(', '.join(sorted(unknown)))}. Is the file from a newer version?"
-        )
+        raise ModelFileError(f"{what}, {name}: unknown fields {shown(', '.join(sorted(unknown)))}.{NEWER}")
     needed = {f.name for f in _fields(known[name]) if f.default is MISSING and f.default_factory is MISSING}
     if missing := needed - arguments.keys():
-        raise ModelFileError(f"{what}, {name}: the field(s) {', '.join(sorted(missing))} are missing.")
+        raise ModelFileError(f"{what}, {name}: missing fields: {', '.join(sorted(missing))}.")
     try:
         return known[name](**{k: _fit(k, v, forms[k], part) for k, v in arguments.items()})
     except ModelFileError:

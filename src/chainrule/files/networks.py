@@ -154,7 +154,7 @@ def check_kind(header: Header, wanted: str, expected: str) -> None:
 
 def holds(kind: str) -> str:
     """Return a description of this kind of file for error messages."""
-    return HOLDS.get(kind, f"'{shown(kind)}', which this version does not know")
+    return HOLDS.get(kind, f"'{shown(kind)}', which this version does not know: is the file from a newer one?")
 
 
 def describe_network(network: Network) -> dict[str, Any]:

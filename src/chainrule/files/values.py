@@ -39,7 +39,7 @@ def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
         raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(value)}.")
     if odd := value.keys() ^ known:
         names = shown(", ".join(sorted(odd)))
-        raise ModelFileError(f"{what} has missing or unknown fields: {names}. Is the file from a newer version?")
+        raise ModelFileError(f"{what}: missing or unknown fields: {names}. Is the file from a newer version?")
     return value
 
 

@@ -65,10 +65,14 @@ def writing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[Bi
     part = path.parent / _unused()
     try:  # not tempfile, whose files are private: this one gets the default permissions
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if path.parent.exists():  # /proc, for example, or a file
+            raise OSError(f"{given}: {path.parent} takes no new files. Choose another folder.") from None
         raise FileNotFoundError(f"{given}: the folder {path.parent} does not exist. Create it first.") from None
     except PermissionError:
         raise PermissionError(f"{given}: no permission to write to the folder {path.parent}.") from None
+    except OSError as error:  # names the temporary file
+        raise OSError(error.errno, error.strerror, str(given)) from None
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp
 from chainrule.serve.answers import Answer, Answers
 from chainrule.serve.batching import Batcher
 from chainrule.serve.bodies import Request
-from chainrule.serve.bounds import Bounds, RefusedError
+from chainrule.serve.bounds import Bounds, RefusedError, shortened
 from chainrule.serve.described import describe, documented, openapi
 from chainrule.serve.explanations import WAITING, Explanations
 from chainrule.serve.guard import HANDLERS, LOOPBACK, Guard
@@ -132,6 +132,9 @@ class _Service:
 
     async def _body(self, asked: Asked, held: list[int]) -> bytes:
         """Return the body of a request; ``held`` counts its bytes, also if it is refused."""
+        if (coding := asked.headers.get("content-encoding", "identity").strip().lower()) not in ("identity", ""):
+            sentence = f"the body is compressed, with Content-Encoding: {shortened(coding)}. Send it as it is."
+            raise RefusedError(415, sentence, headers={"accept-encoding": "identity"})
         most = self._bounds.body
         too_large = RefusedError(413, f"the body is larger than {most:,} bytes: send fewer rows at a time.")
         length = asked.headers.get("content-length", "0")

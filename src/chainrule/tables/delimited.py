@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import layout, notation, number_texts, quantities
 from chainrule.tables._polars import first_line, pl
 from chainrule.tables.formats import NOTHING, Format, Notation, encoding_name
@@ -123,7 +124,7 @@ def parse(content: bytes, name: str, given: Options) -> Parsed:
     sure = decimal is not None or len(marks | late) == 1
     written, unsure = _on_notations(made, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
     notes = [f"{_form(found, comma=comma)}, in {encoding}", *found.notes, *([warning] if warning else [])]
-    notes += [f"skipped the first {given.lines:,} line(s)"] if given.lines else []
+    notes += [f"skipped the first {counted(given.lines, 'line')}"] if given.lines else []
     notes += [*written, *_on_names(names, columns, frame, found), *on_targets, *on_na, *unsure]
     if short := _short(before + text, found.delimiter, frame):
         notes.append(f"Warning: {short}")
@@ -244,8 +245,8 @@ def _line_by_line(content: bytes) -> tuple[str, str, str]:
         return text, encoding, ""
     which = ", ".join(map(str, others[:3])) + (", ..." if len(others) > 3 else "")
     return text, "UTF-8", (
-        f"Warning: mixed encodings: {unicode:,} line(s) are UTF-8, {len(others):,} are not (line {which}) and were "
-        f"read as {encoding}."
+        f"Warning: mixed encodings: {counted(unicode, 'line')} of UTF-8, {counted(len(others), 'line')} of other bytes "
+        f"(line {which}), read as {encoding}."
     )  # fmt: skip
 
 
@@ -353,7 +354,7 @@ def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[
         is_na = frame[name].is_null() & (words.to_series().str.strip_chars() == "NA").fill_null(value=False)
         if count := int(is_na.sum()):
             frame = frame.with_columns(frame[name].set(is_na, "NA"))
-            notes.append(f"{name!r}: 'NA' in {count:,} row(s) is read as a class; leave missing values empty")
+            notes.append(f"{name!r}: 'NA' in {counted(count)} is read as a class; leave missing values empty")
     return frame, notes
 
 
@@ -396,7 +397,7 @@ def _short(text: str, delimiter: str, frame: Any) -> str:
     if not lines:
         return ""
     which = ", ".join(map(str, lines[:3])) + (", ..." if len(lines) > 3 else "")
-    return f"{len(lines):,} row(s) have fewer than {frame.width} fields (line {which}); the rest are missing."
+    return f"{counted(len(lines))} with fewer than {frame.width} fields (line {which}); the rest are missing."
 
 
 def bad_line(file: Iterable[str], delimiter: str, name: str) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables.formats import MISSING, NOTHING, Format
 from chainrule.tables.units import is_known
 
@@ -63,7 +64,9 @@ def find(
     rows = _sample(text, chosen)
     if header is not False and (above := titles(rows)):
         lines, text = after(text, chosen, above)
-        notes.append(f"skipped {above} line(s) before the header: {', '.join(repr(r[0]) for r in rows[:above])}")
+        notes.append(
+            f"skipped {counted(above, 'line')} before the header: {', '.join(repr(row[0]) for row in rows[:above])}"
+        )
         skipped, rows = skipped + lines, rows[above:]
     if header is None and known is not None and not known.header:
         header = bool(expected and expected & set(rows[0]))
@@ -76,7 +79,7 @@ def find(
     if header and (below := _rows_below(rows)):
         shown = ", ".join(repr(field[:20]) for field in rows[1][:3])
         notes.append(
-            f"skipped {below} row(s) under the header (words over columns of numbers, such as units): {shown}, ..."
+            f"skipped {counted(below)} under the header (words over columns of numbers, such as units): {shown}, ..."
         )
         del rows[1 : 1 + below]
     return Layout(text, chosen, rows, header, below, short, skipped, tuple(notes))

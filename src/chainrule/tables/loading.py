@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.typing import Array
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets, weights
 from chainrule.tables._polars import pl
 from chainrule.tables.checking import check
@@ -250,14 +251,14 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[Any, Array, tuple[str
     usable = frame[kept] if len(kept) < frame.height else frame
     left_out = frame.height - usable.height
     _check_enough(table.path, usable.height, frame.height, ", ".join(goals))
-    notes = (f"dropped {left_out:,} row(s) with a missing target.",) if left_out else ()
+    notes = (f"dropped {counted(left_out)} with a missing target.",) if left_out else ()
     return usable, kept.astype(int) + 1, (*table.notes, *notes)
 
 
 def _check_enough(path: str, rows: int, total: int, target: str) -> None:
     if rows < FEWEST:
         raise ValueError(
-            f"{path} has {rows} row(s) with a target, of {total}: expected {FEWEST} or more with a value for {target}."
+            f"{path} has {counted(rows)} with a value for {target}, out of {total:,}: expected at least {FEWEST}."
         )
 
 

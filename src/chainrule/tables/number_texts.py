@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import notation
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING, Notation
@@ -80,7 +81,7 @@ def known_in(frame: Any, names: Iterable[str], decimal: str = "") -> tuple[Any, 
             numbers, words = known(frame[name], decimal)
             if numbers is not None:
                 frame = frame.with_columns(numbers)
-                notes.append(f"{name!r}: {words[0]!r} in {len(words):,} row(s) treated as missing")
+                notes.append(f"{name!r}: {words[0]!r} in {counted(len(words))} treated as missing")
     return frame, notes
 
 

@@ -120,7 +120,8 @@ class Predictor:
         """Refuse a table without a required column, or without one to keep, by its column names."""
         for name in self.keep:
             if name not in names:
-                raise ValueError(f"keep: there is no column {name!r}. {did_you_mean(name, names)}")
+                each = " Repeat --keep for each column." if "," in name else ""
+                raise ValueError(f"keep: there is no column {name!r}. {did_you_mean(name, names)}{each}")
             ends = ("low", "high") if self._half is not None else ()
             if name in ("prediction", *ends) or name.startswith(("prediction_", "p_", *(f"{end}_" for end in ends))):
                 raise ValueError(f"keep: {name!r} is also the name of a prediction: rename the column.")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import date_words, dates, notation, number_texts, quantities, units
 from chainrule.tables._polars import pl
 from chainrule.tables.kinds import MOST_OF_THEM, normal
@@ -43,7 +44,7 @@ def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()
     elif column.kind == "number" and column.read_as == "text":
         words = values.filter(notation.read(values, column.notation, strict=False).is_null() & values.is_not_null())
         if count := len(words):
-            yield f"{column.name!r}: {count:,} non-numeric value(s), such as {words[0]!r}, treated as missing."
+            yield f"{column.name!r}: {counted(count, 'non-numeric value')}, such as {words[0]!r}, treated as missing."
         else:
             yield f"{column.name!r}: numbers stored as text, read as numbers."
         yield from _on_notation(values, column, decimal)
@@ -54,7 +55,7 @@ def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()
     if column.kind == "number" and column.read_as == "number":
         infinite = int(values.cast(pl.Float64).is_infinite().sum())
         if infinite:
-            yield f"{column.name!r}: {infinite:,} infinite value(s), ranked beyond all finite values."
+            yield f"{column.name!r}: {counted(infinite, 'infinite value')}, ranked beyond all finite values."
     if column.kind == "date":
         yield from _on_time(values, column)
         yield from _on_format(values, column)
@@ -88,7 +89,7 @@ def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
             )
         if unread:
             row = int((dates.parse(values, column.date_format).is_null() & values.is_not_null()).arg_true()[0])
-            yield f"{column.name!r}: {unread:,} invalid date(s), such as {values[row]!r}, treated as missing."
+            yield f"{column.name!r}: {counted(unread, 'invalid date')}, such as {values[row]!r}, treated as missing."
 
 
 def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
@@ -110,11 +111,11 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
     if others and unit not in (*units.CLOCKS, *units.MAGNITUDES):
         yield f"{column.name!r}: several units; {', '.join(others[:MAX_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
-        yield f"{column.name!r}: {count:,} value(s) without a unit, treated as {unit}."
+        yield f"{column.name!r}: {counted(count, 'value')} without a unit, treated as {unit}."
     wrong = quantities.read(present, column.notation).is_null()
     if count := int(wrong.sum()):
         like = present.filter(wrong)[0]
-        yield f"{column.name!r}: {count:,} value(s) of another form, such as {like!r}, treated as missing."
+        yield f"{column.name!r}: {counted(count, 'value')} of another form, such as {like!r}, treated as missing."
 
 
 def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
@@ -175,8 +176,8 @@ def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
         return
     words = values.filter(read.is_null() & values.is_not_null())
     yield (
-        f"{column.name!r}: read as text because {len(words):,} value(s), such as {words[0]!r}, are not a {what}. If "
-        f"these are missing values, use {option}."
+        f"{column.name!r}: read as text because of {counted(len(words), 'value')}, such as {words[0]!r}, not read as a "
+        f"{what}. If these are missing values, use {option}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import dates
 from chainrule.tables._polars import pl
 
@@ -178,7 +179,8 @@ def _by_time(rule: SplitRule, frame: Any) -> tuple[Array, Array, Array]:
     if rule.date_format is not None:
         values = dates.parse(values, rule.date_format)
     if missing := values.null_count():
-        raise ValueError(f"--time-column: {rule.time!r} is missing or invalid in {missing:,} row(s): remove them.")
+        said = f"expected a time in every row, but it is missing or invalid in {counted(missing)}."
+        raise ValueError(f"--time-column: {rule.time!r}: {said}")
     rows, parts = values.arg_sort().to_numpy(), []
     for part in (rule.test, rule.validation):
         cut = len(rows) - (max(1, round(part * len(rows))) if part else 0)

@@ -45,7 +45,7 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
         if name not in known:
             raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}{alone}")
     if not given or len(set(given)) != len(given):
-        raise ValueError("expected a target, or several that differ.")
+        raise ValueError(f"expected one target, or several, each of them once, got {', '.join(given) or 'none'}.")
     return list(given)
 
 
@@ -241,12 +241,12 @@ def _as_number(values: pl.Series, column: Column) -> tuple[Column, Array]:
 
 
 def _several_numbers(frame: pl.DataFrame, columns: tuple[Column, ...]) -> Target:
-    for column in columns:
-        if column.read_as not in ("number", "whole"):
-            raise ValueError(
-                f"several targets must all be numbers, or all be yes/no, but {column.name!r} has the kind "
-                f"{column.kind!r}. {_words_among(frame[column.name])}".rstrip()
-            )
+    if others := [column for column in columns if column.read_as not in ("number", "whole")]:
+        column = next((column for column in others if column.kind != "yes/no"), others[0])
+        raise ValueError(
+            f"several targets must all be numbers, or all be yes/no, but {column.name!r} has the kind "
+            f"{column.kind!r}. {_words_among(frame[column.name])}".rstrip()
+        )
     found = [_as_number(frame[column.name], column) for column in columns]
     names = ", ".join(repr(column.name) for column in columns)
     note = f"regression: {len(columns)} numbers, {names}, predicted together."

@@ -97,7 +97,7 @@ def check_data(
     weight = None if data.weight is None else data.weight[chosen]
     if weight is not None and not weight.any():
         raise ValueError(
-            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0, so validation is impossible. "
+            f"train: validation={fraction} drew only rows whose sample_weight is 0, so validation is impossible. "
             "Drop such rows, or give validation=(X, t)."
         )
     held_out = Data(taken(data.X, chosen), data.t[chosen], weight)

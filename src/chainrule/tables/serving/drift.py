@@ -91,12 +91,13 @@ class Drift:
         more = f", and {len(moved) - 5:,} more" if len(moved) > 5 else ""
         said = f"{len(moved):,} of {len(self.shifts):,} moved: {', '.join(moved[:5])}{more}."
         if not moved:
-            said = f"Nothing moved: no PSI of {self.limit:g} or more that is not chance."
+            said = f"Nothing moved: every PSI is below {self.limit:g}, or could be chance."
         needed = [shift.rows_needed for shift in self.shifts]
         short_of = [n for n in needed if n is None or n > self.rows]
         if short_of:
             few = f"{self.rows:,} {'row is' if self.rows == 1 else 'rows are'} too few to be sure"
-            of = f"of {len(short_of):,} of the {len(needed):,}"
+            some = len(short_of) < len(needed)
+            of = f"of {len(short_of):,} of the {len(needed):,}" if some else f"of any of the {len(needed):,}"
             known = [n for n in short_of if n is not None]
             said += f" {few} {of}: "
             said += f"{max(known):,} are needed." if known else "training had too few rows as well."

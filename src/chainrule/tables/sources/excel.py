@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import layout, unpacking
 from chainrule.tables._polars import first_line, pl
 from chainrule.tables.delimited import Options
@@ -107,9 +108,9 @@ def _header(rows: list[list[str]], given: Options) -> tuple[int, bool, list[str]
     if not filled:
         return len(rows), False, []
     known, schema = [rows[i] for i in filled], given.schema
-    notes = [f"skipped the first {given.lines:,} line(s)"] if given.lines else []
+    notes = [f"skipped the first {counted(given.lines, 'line')}"] if given.lines else []
     if given.header is not False and (titles := layout.titles(known)):
-        notes.append(f"skipped {titles} row(s) above the header: {', '.join(repr(row[0]) for row in known[:titles])}")
+        notes.append(f"skipped {counted(titles)} above the header: {', '.join(repr(row[0]) for row in known[:titles])}")
         filled, known = filled[titles:], known[titles:]
     expected = {*(given.expected or ())}
     header = given.header

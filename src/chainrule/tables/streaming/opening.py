@@ -12,6 +12,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import delimited, number_texts, reading, unpacking
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import NOTHING, Format, Notation
@@ -252,7 +253,9 @@ def _check_layout(parsed: delimited.Parsed, path: str) -> None:
     if found.skipped:
         raise ValueError(f"{path}: streaming needs the header in the first line: remove the {found.skipped} above it.")
     if found.below:
-        raise ValueError(f"{path}: streaming needs data below the header: remove the {found.below} row(s) in between.")
+        raise ValueError(
+            f"{path}: streaming needs data below the header: remove the {counted(found.below)} in between."
+        )
     if found.short:
         raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
     if parsed.class_na:

@@ -99,8 +99,8 @@ def _folder() -> Path | None:
 
 def _place() -> Path:
     """Return the user's folder for what can be made again, or the one that ``NUMBA_CACHE_DIR`` names."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return Path(os.environ["NUMBA_CACHE_DIR"])
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(given)
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     if sys.platform == "darwin":
