@@ -174,7 +174,7 @@ def test_two_members_of_one_name(tmp_path):
 def test_targets_that_cannot_be_learned(tmp_path):
     for rows, message in (
         (table(dtype="float64")[:1], "has 1 row with a value for column_7, out of 1: expected at least 10"),
-        (np.full((50, 3), np.nan), "has 0 rows with a value for column_2, out of 50"),
+        (np.full((50, 3), np.nan), "has 0 rows with a value for column_3, out of 50"),
     ):
         np.save(tmp_path / "t.npy", rows)
         with pytest.raises(ValueError, match=message):
