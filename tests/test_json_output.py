@@ -224,6 +224,7 @@ def test_serve(here):
             assert "Serving" in process.stderr.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "match"),
     [
