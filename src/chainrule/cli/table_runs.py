@@ -23,6 +23,7 @@ from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
+from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 from chainrule.tables import (
@@ -95,7 +96,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
         tell(f"{report.table(t, labels, [printable(str(name)) for name in schema.classes])}\n")
     there = saved.config.get("scores")  # from a file that anybody may have written
     before = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
-    rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
+    rows = counted(len(y))
     around = intervals(schema, held, measured)
     json_output.record(
         kind="table", source=shown(source), folder=folder, rows=len(y), task=schema.task, classes=schema.classes,
@@ -275,7 +276,7 @@ def predict(
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
-        say(f"Wrote {rows:,} rows to {out}")
+        say(f"Wrote {counted(rows)} to {out}")
 
 
 def predict_parts(
@@ -290,7 +291,7 @@ def predict_parts(
     _record(saved, folder, source, rows, out)
     for note in notes:
         say(f"Note: {note}")
-    say(f"Wrote {rows:,} rows to {out}")
+    say(f"Wrote {counted(rows)} to {out}")
 
 
 def _record(saved: SavedRun, folder: Path, source: str, rows: int, out: Path | None) -> None:
