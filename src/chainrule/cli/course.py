@@ -142,7 +142,7 @@ def grade(
     seed: Annotated[int | None, option(None, "Seed of the cases; random by default.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Grade the submissions of a class, each in a process of its own, with limits and on hidden cases."""
+    """Grade the submissions of a class, each in its own process, with limits, on hidden cases."""
     from chainrule.course import grading, learning  # noqa: PLC0415  (start-up time)
     from chainrule.course.worker import Limits  # noqa: PLC0415  (start-up time)
 
@@ -176,9 +176,9 @@ def handout(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for the pages.")],
     students: Annotated[str, option(None, "A CSV file with names, or a number.", metavar="FILE|N")],
     form: Annotated[str, option(None, "markdown or latex.", "--format")] = "markdown",
-    seed: Annotated[int, option(None, "Seed: another one changes all numbers.")] = 0,
+    seed: Annotated[int, option(None, "Random seed; a different one changes all numbers.")] = 0,
 ) -> None:
-    """Write small exercises for paper and pencil, with other numbers for each student, and the answers.
+    """Write small exercises for paper and pencil, with different numbers for each student, and the answers.
 
     The numbers depend on the name and the seed. Keep the seed to yourself: whoever has it can print the answers.
     """
