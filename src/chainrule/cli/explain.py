@@ -69,7 +69,7 @@ def explain(
         str | None,
         option(
             TABLE,
-            "Class to explain: by default the positive one of two, otherwise the predicted one. Of several labels, one.",
+            "Class to explain: by default the positive one of two, or the predicted one; or label, of several.",
             "--class",
             metavar="NAME",
         ),
