@@ -46,7 +46,7 @@ def start(
     tell(f"{folder}: {len(learning.NUMBERS)} exercises, {learning.OUT_OF} points; {len(written)} files written")
     json_output.record(folder=folder, files=written)
     first = learning.stem(1)
-    tell(f"next     read {folder / first}.md, fill {folder / first}.py, and in that folder, check it:")
+    tell(f"next     read {folder / first}.md and fill {folder / first}.py; then, in that folder:")
     tell("         chainrule course check 1")
 
 
