@@ -202,6 +202,23 @@ def test_every_rule_has_a_layer_that_breaks_it():
     assert {rule for rule, _ in BREAKERS.values()} == {*contract.RULES, "gradient"}
 
 
+class Logarithm(Layer):
+    """Right, but only for positive x."""
+
+    def forward(self, x, memo):
+        memo.x = x
+        with np.errstate(invalid="ignore"):
+            return np.log(x)
+
+    def backward(self, dy, memo):
+        return dy / memo.x
+
+
+def test_a_forward_that_is_not_defined_for_x_is_not_called_a_wrong_gradient():
+    assert "L is not finite: choose x for which forward is defined" in cr.check_layer(Logarithm(), 3).verdict
+    assert cr.check_layer(Logarithm(), 3, X=np.linspace(1, 2, 12).reshape(4, 3)).ok
+
+
 @pytest.mark.few(6)
 @pytest.mark.parametrize("breaker", [b for b, (rule, _) in BREAKERS.items() if rule != "passes"])
 def test_a_broken_rule_is_not_said_in_many_ways(breaker):

@@ -485,6 +485,9 @@ def test_a_learners_folder_may_be_odd(tmp_path):
     assert "not UTF-8 text" in run("check", 2, "--folder", tmp_path, status=1)
     assert "not a file" in run("check", 4, "--folder", tmp_path, status=1)
     assert CliRunner().invoke(app, ["course", "check", "99", "--folder", str(tmp_path)]).exit_code == 2
+    named = CliRunner().invoke(app, ["course", "check", "mine"])
+    assert named.exit_code == 2
+    assert "expected the number of an exercise, such as 1, got" in named.output
 
 
 # ------------------------------------------------------------ a class

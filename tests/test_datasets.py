@@ -20,8 +20,10 @@ import pooch
 import pytest
 import sklearn.datasets
 from sklearn.datasets import make_circles, make_moons
+from typer.testing import CliRunner
 
 from chainrule import datasets
+from chainrule.cli.app import app
 from chainrule.datasets import (
     DATASETS,
     Dataset,
@@ -472,8 +474,9 @@ def test_when_both_mirrors_fail_one_sentence_says_what_to_do(tiny, mirrors, monk
     assert "\n" not in message
     assert list(cache_of(tiny).iterdir()) == [], "nothing half-written is left"
     monkeypatch.setattr(_mnist, "MIRRORS", ("http://127.0.0.1:1/",))  # nobody listens there
-    with pytest.raises(ConnectionError, match=r"could not download .*refused"):
+    with pytest.raises(ConnectionError, match=r"could not download .*127\.0\.0\.1:1/ \(Failed .*refused\)"):
         load_mnist()
+    assert CliRunner().invoke(app, ["train", "mnist"]).exit_code == 1  # a failure, not wrong input
 
 
 def test_a_cache_that_cannot_be_written_is_named(tiny, mirrors):

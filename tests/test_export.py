@@ -783,7 +783,7 @@ def test_the_command_writes_and_compares(saved, tmp_path, option, name, tool):
         pytest.skip(f"{tool} is not installed")
     printed = export(saved, option, tmp_path / name)
     assert printed.count("\n") == 1
-    assert "5 inputs, 1 predictions" in printed
+    assert "5 inputs, 1 prediction;" in printed
     assert float(re.search(r"largest difference from chainrule on 256 random rows: (\S+)\.\n$", printed)[1]) < 1e-5
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"model.safetensors", name, *(["my-model.v2.h"] if option == "--c" else [])}
@@ -799,6 +799,7 @@ def test_the_command_writes_and_compares(saved, tmp_path, option, name, tool):
         (["--c", "{tmp}/m.cpp"], "expected a name that ends in .c"),
         (["--js", "{tmp}/m.c"], "expected a name that ends in .mjs or .js"),
         (["--numpy", "{tmp}/m"], "expected a name that ends in .py"),
+        (["--numpy", "{tmp}/re.py"], "it would hide Python's module 're': choose another name."),
         (["--numpy", "{tmp}/no/m.py"], "does not exist"),
         (["--numpy", "{tmp}/folder.py"], "is a folder"),
         (["--numpy", "{tmp}/m.py", "--opset", "20"], "--opset applies only to --onnx"),

@@ -1,5 +1,6 @@
 """What the command line prints and where it writes: data as UTF-8, nothing that a terminal obeys, nothing out of a run."""
 
+import gc
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import chainrule as cr
 from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.cli.output import printable, say, tell
+from chainrule.tables.output import WRITERS
 from chainrule.tables.tuning import study as studies
 
 pytestmark = pytest.mark.slow
@@ -277,3 +279,12 @@ def test_output_to_a_full_disk_is_an_error_in_one_sentence(arguments, here):
     assert "No space left on device." in errors[0]
     assert "Traceback" not in said
     assert "Exception ignored" not in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_workbook_on_a_full_disk_leaves_no_open_archive():
+    """An archive that is closed by Python later would print a traceback."""
+    pytest.importorskip("xlsxwriter")
+    with pytest.raises(OSError, match="No space left on device"), Path("/dev/full").open("w+b") as file:
+        WRITERS["xlsx"](frame(), file)
+    gc.collect()

@@ -97,7 +97,7 @@ def test_the_same_numbers_to_the_bit(path, loss, outputs):
     model = cr.MLPRegressor(loss, (4,), max_iter=3, random_state=0).fit(X, y.ravel() if outputs == 1 else y)
     cr.save(model, path)
     np.testing.assert_array_equal(cr.load(path).predict(X), model.predict(X))
-    assert repr(cr.load(path)) == f"Regressor(3 columns, {outputs} outputs)"
+    assert repr(cr.load(path)) == f"Regressor(3 columns, {'1 output' if outputs == 1 else '2 outputs'})"
 
 
 def test_threads_may_share_a_model():

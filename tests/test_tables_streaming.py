@@ -423,7 +423,7 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     assert "dropped 7 rows with a missing target." in trained.notes
     for name, changed, target, message in (
         ("inf", pl.when(pl.int_range(ROWS) == 900).then(float("inf")).otherwise(pl.col("target")).alias("target"),
-         "target", r"'target' has 1 infinite values .or beyond 1e100.: remove them"),
+         "target", r"'target' is infinite or beyond 1e100 in 1 row: remove"),
         ("none", pl.lit(None, pl.Float64).alias("target"), "target", r"has 0 row\(s\) with a target"),
         ("one", pl.lit("no").alias("y"), "y", "'y' is constant .'no'."),
     ):  # fmt: skip

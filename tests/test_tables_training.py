@@ -205,7 +205,7 @@ def test_unbalanced_classes_are_spoken_of():
             pl.DataFrame({"a": np.arange(40.0) ** 2, "y": np.r_[np.inf, np.arange(39) + 0.5]}),
             "y",
             {},
-            "1 infinite values",
+            "infinite or beyond 1e100 in 1 row",
         ),
         (None, "survived", {"max_iter": 3}, r"train: unexpected keyword argument 'max_iter'\..*parameters={'max_iter'"),
         (None, "survived", {"tset": 0.3}, "unexpected keyword argument 'tset'. Did you mean 'test'"),

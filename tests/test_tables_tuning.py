@@ -336,6 +336,20 @@ def test_a_line_that_a_kill_has_cut_off_is_removed(tmp_path):
     assert untimed(run(tmp_path / "b", 3)) == untimed(whole)
 
 
+def test_a_full_disk_ends_the_search_with_the_error_of_the_system(tmp_path, monkeypatch):
+    """Optuna cannot write that the trial has failed, either."""
+    written = studies.Journal._append
+
+    def full(self, logs):
+        if any(operation["op_code"] == studies.SET_STATE for operation in logs):
+            raise OSError(28, "No space left on device")
+        written(self, logs)
+
+    monkeypatch.setattr(studies.Journal, "_append", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        run(tmp_path, 1)
+
+
 def test_workers_find_what_one_process_finds(tmp_path):
     alone, two = run(tmp_path / "a", 3), run(tmp_path / "b", 3, jobs=2)
     assert len(two) == 3

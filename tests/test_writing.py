@@ -106,6 +106,20 @@ def test_a_place_that_takes_no_files_is_named_without_the_temporary_file(tmp_pat
         write_atomically(tmp_path / "p.csv", b"new")
 
 
+@pytest.mark.parametrize("said", [(errno.ENOSPC, "No space left on device"), ("No space (os error 28)",)])
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, said):
+    """Of polars, with the number in the text."""
+    with pytest.raises(OSError, match=r"No space left on device: '[^']*p\.csv'$"), writing(tmp_path / "p.csv"):
+        raise OSError(*said)
+    with (
+        pytest.raises(OSError, match=rf"No space left on device: '{tmp_path / 'run' / 'model'}'$"),
+        replacing(tmp_path / "run", ["model"], "model") as new,
+        writing(new / "model"),
+    ):
+        raise OSError(*said)
+    assert not any((tmp_path / "run").iterdir())
+
+
 class TestReplacing:
     """A run is written whole, and then swapped for the one before it."""
 

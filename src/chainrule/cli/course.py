@@ -16,11 +16,20 @@ from chainrule.cli.errors import FAILED, in_one_sentence
 from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import say, tell
 from chainrule.files.writing import write_atomically
+from chainrule.pages.formatting import rows as counted
 
 SECONDS, MEMORY = 10.0, 512
 WIDTH = 100
 
-Number = Annotated[int, typer.Argument(metavar="N", help="The number of an exercise.")]
+
+def whole(text: str) -> int:
+    """Return the number of an exercise."""
+    if not text.isdecimal():
+        raise typer.BadParameter(f"expected the number of an exercise, such as 1, got {text!r}.")
+    return int(text)
+
+
+Number = Annotated[int, typer.Argument(metavar="N", parser=whole, help="The number of an exercise.")]
 
 
 @in_one_sentence
@@ -37,14 +46,15 @@ def start(
     tell(f"{folder}: {len(learning.NUMBERS)} exercises, {learning.OUT_OF} points; {len(written)} files written")
     json_output.record(folder=folder, files=written)
     first = learning.stem(1)
-    tell(f"next     read {folder / first}.md, fill {folder / first}.py, and check it, in the folder:")
+    tell(f"next     read {folder / first}.md and fill {folder / first}.py; then, in that folder:")
     tell("         chainrule course check 1")
 
 
 @in_one_sentence
 def check(
     number: Annotated[
-        int | None, typer.Argument(metavar="N", help="The number of an exercise; by default, all that you have begun.")
+        int | None,
+        typer.Argument(metavar="N", parser=whole, help="The number of an exercise; by default, those that you began."),
     ] = None,
     folder: Annotated[Path, option(None, "The folder with your files.")] = Path(),
     seconds: Annotated[float, option(None, "Limit for each exercise, in seconds of processor time.")] = SECONDS,
@@ -132,7 +142,7 @@ def grade(
     seed: Annotated[int | None, option(None, "Seed of the cases; random by default.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Grade the submissions of a class, each in a process of its own, with limits and on hidden cases."""
+    """Grade the submissions of a class, each in its own process, with limits, on hidden cases."""
     from chainrule.course import grading, learning  # noqa: PLC0415  (start-up time)
     from chainrule.course.worker import Limits  # noqa: PLC0415  (start-up time)
 
@@ -142,7 +152,7 @@ def grade(
     if file is not None and file.exists() and not overwrite:
         raise FileExistsError(f"{file} already exists: choose another name, or replace it with --overwrite.")
     found = grading.submissions(folders)
-    tell(f"{len(found)} submissions, seed {seed}")
+    tell(f"{counted(len(found), 'submission')}, seed {seed}")
     grades = grading.grade_all(
         found, Limits(seconds, memory), seed, lambda g: tell(f"{g.points:4} of {learning.OUT_OF}  {g.submission}")
     )
@@ -166,9 +176,9 @@ def handout(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for the pages.")],
     students: Annotated[str, option(None, "A CSV file with names, or a number.", metavar="FILE|N")],
     form: Annotated[str, option(None, "markdown or latex.", "--format")] = "markdown",
-    seed: Annotated[int, option(None, "Seed: another one changes all numbers.")] = 0,
+    seed: Annotated[int, option(None, "Random seed; a different one changes all numbers.")] = 0,
 ) -> None:
-    """Write small exercises for paper and pencil, with other numbers for each student, and the answers.
+    """Write small exercises for paper and pencil, with different numbers for each student, and the answers.
 
     The numbers depend on the name and the seed. Keep the seed to yourself: whoever has it can print the answers.
     """

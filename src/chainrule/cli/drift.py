@@ -22,18 +22,18 @@ def drift(
     folder: Folder,
     source: Annotated[str, typer.Argument(metavar="FILE", help="New rows: a table, with or without the target.")],
     psi: Annotated[
-        float, option(None, "Population stability index from which on a distribution has moved; 0.25 is large.")
+        float, option(None, "Population stability index at which a distribution counts as moved; 0.25 is large.")
     ] = PSI,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Compare the rows of FILE, and the network's predictions for them, with those of training.
+    """Compare the rows of FILE, and the network's predictions for them, with the training data.
 
     Values that do not fit their column count as missing.
 
     The exit status is 3 if a distribution moved: its population stability index is at least --psi.
 
-    A few rows differ by chance: such differences do not count.
+    Differences that could be chance, as between few rows, do not count.
     """
     check_real("drift", "--psi", psi, 0, open_low=True)
     require("polars", "tables")

@@ -38,7 +38,7 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
                 said += " Nothing was saved. Try changing --learning-rate or --clip-norm."
             elif isinstance(error, MemoryError):
                 said = "out of memory. Try a smaller batch, fewer units or fewer rows."
-            elif not isinstance(error, ImportError):
+            elif not isinstance(error, ImportError | ConnectionError):
                 status = BAD_INPUT
             if isinstance(error, OSError) and error.strerror:  # of the system, not of chainrule
                 said = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."

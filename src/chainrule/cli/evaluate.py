@@ -25,7 +25,7 @@ def evaluate(
     ] = None,
     data: Data = None,
     by: Annotated[
-        str | None, option(TABLE, "Column whose values are scored one by one, such as a region.", metavar="COLUMN")
+        str | None, option(TABLE, "Column whose groups are scored separately, such as a region.", metavar="COLUMN")
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)

@@ -36,7 +36,7 @@ from chainrule.tables.sources.names import shown
 def explain(
     folder: Folder,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file that has the row.")
+        str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file with the row.")
     ] = None,
     row: Annotated[
         int | None,
@@ -56,7 +56,7 @@ def explain(
     ] = 1,
     training: Annotated[
         bool,
-        option(None, "Show the passes of training: with dropout, and the statistics of the batch.", "--training"),
+        option(None, "Show the passes as in training: with dropout and batch statistics.", "--training"),
     ] = False,
     out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
     overwrite: Overwrite = False,
@@ -69,7 +69,7 @@ def explain(
         str | None,
         option(
             TABLE,
-            "Class to explain, by default the positive of two, or the predicted one; or label, if there are several.",
+            "Class to explain: by default the positive one of two, or the predicted one; or label, of several.",
             "--class",
             metavar="NAME",
         ),
@@ -82,7 +82,7 @@ def explain(
         list[str] | None, option(TABLE, "Columns that nobody can change, such as age,country.", metavar="NAMES")
     ] = None,
     seed: Annotated[
-        int | None, option(TABLE, "Random seed for the rows to compare with, of which up to 100 are drawn. Default: 0.")
+        int | None, option(TABLE, "Random seed for drawing up to 100 rows to compare with. Default: 0.")
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
@@ -91,7 +91,7 @@ def explain(
 
     For a run on a table, this starts with the contribution of each column to the prediction (Shapley values).
 
-    The nearest changes of the row that would change the prediction follow, and the inputs computed from the columns.
+    It then shows the smallest changes to the row that would change the prediction, and the inputs of the network.
 
     One entry of each gradient is checked against a central difference of the loss.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from chainrule.files import serving
 from chainrule.files.container import has_table
 from chainrule.files.fitted import predict_samples
 from chainrule.network import Network
+from chainrule.pages.formatting import rows as counted
 
 ROWS = 256  # random ones, to compare the predictions
 SUFFIXES = {"--c": (".c",), "--js": (".mjs", ".js"), "--numpy": (".py",)}
@@ -83,8 +84,8 @@ def _to_code(source: Path, path: Path, *, overwrite: bool) -> None:
     files = saving.texts(program, path)
     saving.write(files, "replace it with --overwrite", overwrite=overwrite)
     count = max(8, min(ROWS, 50_000 // (program.x.size if program.x else 1)))
-    taken = f"{program.x.size} inputs" if program.x else f"{len(program.columns)} columns"
-    given = f"{program.y.size} {'probabilities' if program.classes else 'predictions'}"
+    taken = counted(program.x.size, "input") if program.x else counted(len(program.columns), "column")
+    given = counted(program.y.size, "probability" if program.classes else "prediction")
     bytes_ = sum(len(text.encode()) for text in files.values())
     about = f"it takes {size(program)}" if path.suffix == ".c" else f"{bytes_:,} bytes"
     comparison, difference = comparing.compared(model, program, path, count, low, high)
@@ -136,20 +137,28 @@ def _to_onnx(source: Path, onnx: Path, opset: int | None, *, overwrite: bool) ->
         network = getattr(exported, "network_", exported)  # of an estimator
         shape, dtype, predict = network.input_shape, network.dtype, functools.partial(predict_samples, network)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *shape)).astype(dtype)
-    inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, network.output_shape))
     many = len(model.graph.input) > 1
     comparison, difference = "not compared: it has columns of text.", None
     if not many:
         comparison, difference = _compare(content, predict, X)
-    tell(
-        f"{onnx}: {inputs} {'columns' if many else 'inputs'}, {outputs} {model.graph.output[-1].name}, {dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {comparison}"
-    )
+    name = {"predictions": "prediction", "probabilities": "probability"}.get(last := model.graph.output[-1].name, last)
+    taken, given = _sized(shape, "column" if many else "input"), _sized(network.output_shape, name)
+    about = f"{dtype}, opset {model.opset_import[0].version}, {len(content):,} bytes"
+    tell(f"{onnx}: {taken}, {given}, {about}; {comparison}")
     json_output.record(
         kind="network", folder=source, language="onnx", files=[onnx], inputs=math.prod(shape),
         outputs=math.prod(network.output_shape), bytes=len(content), comparison=comparison,
         largest_difference=difference,
     )  # fmt: skip
+
+
+def _sized(shape: Sequence[int], what: str) -> str:
+    """Return a shape in words.
+
+    >>> _sized((5,), "input"), _sized((1,), "prediction"), _sized((8, 8, 1), "input")
+    ('5 inputs', '1 prediction', '8 x 8 x 1 inputs')
+    """
+    return counted(shape[0], what) if len(shape) == 1 else f"{' x '.join(map(str, shape))} {what}s"
 
 
 def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:

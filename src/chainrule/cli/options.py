@@ -105,7 +105,7 @@ class ReadOptions:
     delimiter: Annotated[Text, option(TABLE, "CSV delimiter.")] = None
     decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','.", metavar="MARK")] = None
     na: Annotated[
-        Names, option(TABLE, "More words for a missing value, such as unknown,-999.", "--na", metavar="WORDS")
+        Names, option(TABLE, "Additional words that mean missing, such as unknown,-999.", "--na", metavar="WORDS")
     ] = None
     header: Annotated[
         bool | None, option(TABLE, "Whether the first row has the column names.", "--header/--no-header")
@@ -145,7 +145,7 @@ class TableOptions(ReadOptions):
     group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
     weight: Annotated[Text, option(TABLE, "Column with the weight of each row in training.", metavar="COLUMN")] = None
     by: Annotated[
-        Names, option(TABLE, "Columns whose groups are scored one by one, such as a region.", metavar="NAMES")
+        Names, option(TABLE, "Columns whose groups are scored separately, such as a region.", metavar="NAMES")
     ] = None
 
     def given(self) -> dict[str, Any]:
@@ -181,21 +181,24 @@ class TableTraining(TableOptions):
 
     folds: Annotated[
         Count,
-        option(TABLE, "Evaluate by cross-validation in this many folds; the network is trained on all rows."),
+        option(TABLE, "Evaluate by cross-validation with this many folds; the network is trained on all rows."),
     ] = None
     class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
     fast: Annotated[
-        bool, option(TABLE, "Train one network instead of an ensemble, as the options for a network do.", "--fast")
+        bool,
+        option(TABLE, "Train one network instead of an ensemble. Any option for a network implies this.", "--fast"),
     ] = False
     metric: Annotated[
         Text,
-        option(TABLE, "What to choose by: accuracy, balanced-accuracy, f1, auc or log-loss; rmse or mae for a number."),
+        option(
+            TABLE, "Metric to optimize: accuracy, balanced-accuracy, f1, auc or log-loss; rmse or mae for a number."
+        ),
     ] = None
     threshold: Annotated[
         Text,
         option(
             TABLE,
-            "The probability from which a yes is predicted: 0.3, auto for the best F1 score, or cost:10:1 if missing a "
+            "Probability from which yes is predicted: 0.3, auto for the best F1 score, or cost:10:1 if missing a "
             "case costs ten times as much as a false alarm.",
         ),
     ] = None
@@ -242,7 +245,9 @@ class TrainOptions(TableTraining, NetworkOptions):
 
     seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
     data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
-    image_size: Annotated[Count, option(RUN, "Resize images to N x N pixels; by default all have one size.")] = None
+    image_size: Annotated[
+        Count, option(RUN, "Resize images to N x N pixels; by default, all must have the same size.")
+    ] = None
     out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
     overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
     resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None

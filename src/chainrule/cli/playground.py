@@ -23,7 +23,7 @@ def playground(
             help="A CSV file, a state saved as JSON, a link copied from the page, or a lesson; circles by default.",
         ),
     ] = None,
-    port: Annotated[int, option(None, "Port to listen at; 0 for any that is free.")] = 0,
+    port: Annotated[int, option(None, "Port to listen on; 0 picks a free one.")] = 0,
     no_browser: Annotated[bool, option(None, "Print the address without opening the browser.", "--no-browser")] = False,
 ) -> None:
     """Open the playground: build a network, watch it learn step by step, touch every number, and take it home.
@@ -32,7 +32,7 @@ def playground(
 
     And: learning-rate, starting-well, overfitting, convolution.
 
-    Everything stays on this machine. The playground stops at Ctrl-C.
+    Everything stays on this machine. Ctrl-C stops the playground.
     """
     check_installed("starlette", "uvicorn", "websockets", extra="playground")
     from chainrule.playground.lessons import opened  # noqa: PLC0415  (start-up time)

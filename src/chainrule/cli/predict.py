@@ -26,7 +26,7 @@ def predict(
             metavar="INPUT",
             help="Rows to predict: a .csv (header optional), .npy or .npz file (its first array is used), - for CSV on "
             "standard input, or a data set name for its held-out rows. For a run on a table: a table, as for train. "
-            "For a run on images: a folder of them, or one.",
+            "For a run on images: a folder of images, or one image.",
         ),
     ],
     out: Annotated[

@@ -28,7 +28,7 @@ def serve(
 ) -> None:
     """Serve predictions of the table in FOLDER: JSON and CSV for programs, and a page for people.
 
-    The service stops at Ctrl-C or SIGTERM, after the requests that it is answering.
+    Ctrl-C or SIGTERM stops the service, after it has answered the requests in progress.
     """
     check_installed("starlette", "uvicorn", extra="serve")
     from chainrule.serve.running import serve as run  # noqa: PLC0415  (an extra)

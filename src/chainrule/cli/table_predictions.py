@@ -16,6 +16,7 @@ from chainrule import tables
 from chainrule._internal.memory import return_freed_memory
 from chainrule.cli import json_output
 from chainrule.cli.output import say, write_data
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import Schema, files, output, parts, predicting, run_files
 from chainrule.tables._polars import pl
 from chainrule.tables.checking import check
@@ -90,7 +91,7 @@ def predict(
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
-        say(f"Wrote {rows:,} rows to {out}")
+        say(f"Wrote {counted(rows)} to {out}")
 
 
 def predict_parts(
@@ -105,7 +106,7 @@ def predict_parts(
     _record(model.schema, folder, source, rows, out)
     for note in notes:
         say(f"Note: {note}")
-    say(f"Wrote {rows:,} rows to {out}")
+    say(f"Wrote {counted(rows)} to {out}")
 
 
 def refuse_data(data: Path | None) -> None:

@@ -20,6 +20,7 @@ from chainrule.cli.output import printable, say, tell
 from chainrule.cli.table_predictions import refuse_data
 from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
+from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, load, models, row_inputs, scores
@@ -77,7 +78,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
         tell(f"{report.table(t, labels, [printable(str(name)) for name in schema.classes])}\n")
     there = saved.config.get("scores")  # from a file that anybody may have written
     before = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
-    rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
+    rows = counted(len(y))
     around = intervals(schema, held, measured)
     json_output.record(
         kind="table", source=shown(source), folder=folder, rows=len(y), task=schema.task, classes=schema.classes,

@@ -19,6 +19,7 @@ from chainrule.cli.options import PARAMETERS, TrainOptions, check_bounds, of_net
 from chainrule.cli.output import printable, say, tell
 from chainrule.cli.resuming import TABLE, Plan
 from chainrule.pages.formatting import fixed, short
+from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.tables import Column, Schema, Split, Trained
 from chainrule.tables.loading import TEST
@@ -92,7 +93,7 @@ def run(plan: Plan, folder: Path, options: TrainOptions, reduce: Reduce | None =
     json_output.record(**found(trained), folder=folder, interrupted=interrupted, report=folder / "report.html")
     tell(trained.verdict if quiet else f"\n{scores}\n\n{textwrap.fill(trained.verdict, LINE)}")
     if not quiet:
-        tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        tell(f"time     {trained.seconds:.1f} s, {counted(len(trained.history), 'epoch')}")
         for note in saved:
             tell(f"file     {note}")
     tell(f"results  {folder}")

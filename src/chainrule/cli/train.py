@@ -29,7 +29,7 @@ def train(
             metavar="DATASET|FILE",
             help="A data set (digits, mnist, moons, circles or spirals), or a table: a file (CSV, Parquet, Arrow, JSON "
             "Lines, .xlsx or .npz), a folder or a pattern of files, a database (sqlite:///shop.db), an address "
-            "(https://...), or - for standard input. Or a folder with a folder of images for each class.",
+            "(https://...), or - for standard input. Or a folder of images, with a subfolder for each class.",
         ),
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)

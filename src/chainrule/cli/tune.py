@@ -29,7 +29,7 @@ def tune(
 ) -> None:
     """Search for a better network than the one from `chainrule train FILE`, and fit the best one.
 
-    It covers size, activation, dropout, penalty, learning rate, schedule and batch size.
+    The search covers size, activation, dropout, penalty, learning rate, schedule and batch size.
 
     Options for a network, such as --layers or --class-weight, are fixed and not searched.
 

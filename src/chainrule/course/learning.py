@@ -167,7 +167,9 @@ class Result(NamedTuple):
 def check(folder: Path, numbers: Sequence[int] = NUMBERS, limits: Limits = USUAL) -> Iterator[Result]:
     """Check exercises, yield their results, and keep them in the folder."""
     if not any((folder / f"{stem(number)}.py").exists() for number in NUMBERS):
-        raise FileNotFoundError(f"{folder} has no exercises. Write them first: chainrule course start FOLDER")
+        raise FileNotFoundError(
+            f"{folder} has no exercises. Name their folder with --folder, or start: chainrule course start FOLDER"
+        )
     progress = read_progress(folder)
     with Marker(limits) as marker:
         for number in numbers:

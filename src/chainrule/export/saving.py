@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def texts(program: Program, path: Path) -> dict[Path, str]:
     language = SUFFIXES.get(path.suffix)
     if language is None:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}.")
+    if path.suffix == ".py" and (path.stem in sys.stdlib_module_names or path.stem == "numpy"):
+        raise ValueError(f"{path}: it would hide Python's module {path.stem!r}: choose another name.")
     if language == "C":
         return {path.with_suffix(suffix): text for suffix, text in c.files(program, path.stem).items()}
     return {path: javascript.module(program) if language == "JavaScript" else numpy_script.script(program)}

@@ -204,7 +204,8 @@ class Regressor(_Model):
         return _flat(y - half), _flat(y + half)
 
     def __repr__(self) -> str:
-        return f"Regressor({self.n_features_in_} columns, {self.network.output_shape[0]} outputs)"
+        outputs = self.network.output_shape[0]
+        return f"Regressor({self.n_features_in_} columns, {outputs} output{'s' * (outputs > 1)})"
 
 
 def _flat(y: Array) -> Array:

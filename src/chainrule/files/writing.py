@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -81,8 +82,10 @@ def writing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[Bi
         if path.exists() and not path.is_symlink():
             part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None and (number := _number(error)):
+            raise OSError(number, os.strerror(number), str(given)) from None
         raise
     _sync(path.parent)
 
@@ -126,6 +129,10 @@ def replacing(folder: Path, names: Sequence[str], last: str) -> Iterator[Path]:
             (folder / name).unlink(missing_ok=True)
         for path in written:
             path.replace(folder / path.name)
+    except OSError as error:
+        if error.errno and error.filename:  # a name in the final folder says more
+            raise OSError(error.errno, error.strerror, str(error.filename).replace(str(staged), str(folder))) from None
+        raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     _sync(folder)
@@ -145,6 +152,12 @@ def refuse_link(path: Path) -> Path:
     if path.is_symlink():
         raise OSError(f"{path} is a link to {path.readlink()}: remove it, or choose another folder.")
     return path
+
+
+def _number(error: OSError) -> int | None:
+    """Return the system's number of an error; polars has it in its text."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    return error.errno or (int(said[1]) if said else None)
 
 
 def _unused() -> str:

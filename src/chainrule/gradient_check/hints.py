@@ -16,6 +16,8 @@ CLOSE = 1e-3
 
 def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, analytic: Array) -> str:
     """Describe the error pattern, if any; numeric and analytic are the ``chosen`` entries of a parameter."""
+    if not np.isfinite(numeric).all():
+        return "L is not finite: choose x for which forward is defined"
     if not np.isfinite(analytic).all():
         return "the analytic gradient is not finite"
     if not analytic.any():

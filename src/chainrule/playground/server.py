@@ -196,7 +196,7 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server((HOST, port))
     except OSError as error:
-        raise OSError(f"cannot listen at port {port} ({error.strerror or error}): choose another --port.") from None
+        raise OSError(f"cannot listen on port {port} ({error.strerror or error}): choose another --port.") from None
 
 
 def configuration(token: str, port: int, begin: Mapping[str, Any] = BEGIN) -> uvicorn.Config:

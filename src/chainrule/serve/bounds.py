@@ -10,9 +10,9 @@ from chainrule._internal.checks import check_count, check_real
 
 HELP = {
     "folder": "The folder of a run on a table, such as runs/customers, or the model.safetensors in it.",
-    "host": "Address to listen at. By default, only programs on this computer can reach the service; 0.0.0.0 lets "
+    "host": "Address to listen on. By default, only programs on this computer can reach the service; 0.0.0.0 lets "
     "every computer on its networks use it, without a password.",
-    "port": "Port to listen at; 0 takes a free one.",
+    "port": "Port to listen on; 0 picks a free one.",
     "rows": "Largest number of rows in one request.",
     "body": "Largest body of a request, such as 10MB.",
     "seconds": "Seconds that a request may take to arrive, and then to be answered.",

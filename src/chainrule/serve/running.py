@@ -44,7 +44,7 @@ def serve(
     folder : path
         The folder of a run on a table, or the ``model.safetensors`` in it.
     host, port : str, int
-        The address to listen at; port 0 is any that is free.
+        The address to listen on; port 0 picks a free one.
     bounds : Bounds, optional
         The largest request.
     tell : callable
@@ -144,5 +144,5 @@ def _listener(host: str, port: int) -> socket.socket:
         listener = socket.create_server(found[4][:2], family=found[0], backlog=2048)
     except OSError as error:
         why = error.strerror or error
-        raise OSError(f"cannot listen at {host}:{port} ({why}): choose another --port or --host.") from None
+        raise OSError(f"cannot listen on {host}:{port} ({why}): choose another --port or --host.") from None
     return socket.socket(fileno=listener.detach())  # one that knows its protocol: asyncio sets TCP_NODELAY on no other

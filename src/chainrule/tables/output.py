@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,9 +24,12 @@ def _gzip(frame: pl.DataFrame, file: BinaryIO) -> None:
 
 
 def _excel(frame: pl.DataFrame, file: BinaryIO) -> None:
-    workbook = require("xlsxwriter", "tables").Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False})
+    content = io.BytesIO()  # where a full disk would leave an open archive
+    options = {"strings_to_formulas": False, "strings_to_urls": False}
+    workbook = require("xlsxwriter", "tables").Workbook(content, options)
     frame.write_excel(workbook)  # a class called =1+1 stays a string
     workbook.close()
+    file.write(content.getbuffer())
 
 
 WRITERS: dict[str, Callable[[Any, Any], Any]] = {

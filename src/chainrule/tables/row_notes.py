@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule._internal.names import did_you_mean
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables.date_words import zone
 from chainrule.tables.number_patterns import example, is_plain
 from chainrule.tables.schema import Column, Schema
@@ -109,7 +110,7 @@ def nested(column: Column) -> ValueError:
 
 def refusal(column: Column, row: Any, value: Any, count: int, so_far: str = "in total") -> str:
     """Return the start of a sentence on values of another type, of which one is in a row."""
-    rows = "1 row" if count == 1 else f"{count:,} rows"
+    rows = counted(count)
     return f"{column.name!r} is {what(column)}, but row {row} has {_shown(value)} ({rows} {so_far})"
 
 

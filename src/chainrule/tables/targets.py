@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
+from chainrule.pages.formatting import rows as counted
 from chainrule.tables import quantities, remarks
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING, Notation
@@ -139,7 +140,7 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     for column in columns:
         if frame[column.name].dtype.is_float() and (count := int(frame[column.name].is_infinite().sum())):
             raise ValueError(
-                f"the target {column.name!r} has {count:,} infinite values (or beyond 1e100): remove them."
+                f"the target {column.name!r} is infinite or beyond 1e100 in {counted(count)}: remove such rows."
             )
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]

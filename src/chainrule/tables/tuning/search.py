@@ -98,14 +98,17 @@ class Search:
         done = finished(self.study)
         default_left = self.problem.default not in [trial.params for trial in done]
         timeout = None if self._deadline == np.inf else max(0.0, self._deadline - time.monotonic())
-        self.study.optimize(
-            lambda trial: self._objective(trial, evaluate),
-            n_trials=None if self.trials is None else max(self.trials - len(done), default_left),
-            timeout=None if default_left else timeout,
-            n_jobs=self.jobs,
-            catch=(OutOfTime,),
-            callbacks=[self._ended],
-        )
+        try:
+            self.study.optimize(
+                lambda trial: self._objective(trial, evaluate),
+                n_trials=None if self.trials is None else max(self.trials - len(done), default_left),
+                timeout=None if default_left else timeout,
+                n_jobs=self.jobs,
+                catch=(OutOfTime,),
+                callbacks=[self._ended],
+            )
+        except AssertionError as error:  # of Optuna, where the log of the study cannot be written
+            raise error.__context__ or error from None
 
     def _share(self, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> None:
         """Try points until the study, in which other processes do the same, has enough trials, or the time is up."""
