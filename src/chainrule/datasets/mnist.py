@@ -122,9 +122,8 @@ def _download(name: str, sha256: str, cache: Path, so_far: str) -> bytes:
                 part.replace(cache / part.name)
                 return raw
         except (OSError, ValueError) as error:  # every error of requests is an OSError
-            why = str(getattr(next(iter(error.args), None), "reason", error)).rpartition("): ")[
-                2
-            ]  # without urllib3's place
+            reason = getattr(next(iter(error.args), None), "reason", error)
+            why = str(reason).rpartition("): ")[2]  # without urllib3's objects
             tried.append(f"{mirror} ({why if len(why) < 120 else '...' + why[-100:]})")  # the cause is last
     raise ConnectionError(
         f"could not download {name}.gz to {cache}, tried {' and '.join(tried)}; {so_far}. "
