@@ -259,6 +259,7 @@ def test_errors(here, arguments, status, match):
     assert printed
 
 
+@pytest.mark.slow
 def test_a_failed_check_is_no_error(here):
     planted = Path(__file__).parent / "planted.py"
     found, _ = called("check", f"{planted}:NotANumber", status=1)

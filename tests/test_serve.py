@@ -296,6 +296,7 @@ class Tags(html.parser.HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_pages_load_nothing_from_elsewhere(task, models):
     ask = client(models[task])

@@ -170,6 +170,7 @@ def test_evaluate_compares_with_training_and_scores_groups(folder, task):
     assert "this is the table of training: most of its rows" in evaluated(folder / task, folder / "train.csv").stderr
 
 
+@pytest.mark.slow
 def test_evaluate_refuses_an_unknown_group_before_it_prints_scores(folder):
     result = evaluated(folder / "class", folder / "new.csv", "--by", "regoin", status=2)
     assert result.stdout == ""

@@ -186,6 +186,7 @@ def test_wrong_rows_are_refused_in_a_sentence(runs):
         cr.load(runs["regression-ensemble"]).predict_proba([row])
 
 
+@pytest.mark.slow
 def test_notes_and_repr(runs):
     model = cr.load(runs["binary-ensemble"])
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)

@@ -111,6 +111,7 @@ def test_units_do_not_matter_for_the_verdict_and_for_groups(run):
     assert said == scaled
 
 
+@pytest.mark.few(1)
 def test_a_width_for_each_number(run):
     trained, folder = run
     held = trained.held_out

@@ -656,7 +656,7 @@ GOOD = {
 }
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", GOOD)
 def test_unusual_columns_and_targets_are_learned_from(name):
     rows, y = GOOD[name]

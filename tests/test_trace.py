@@ -1000,6 +1000,7 @@ class TestCommandLine:
         assert "already exists" in explain(run_folder, "--row", 0, "--out", path, status=2).stderr
         explain(run_folder, "--row", 1, "--out", path, "--overwrite")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
