@@ -21,7 +21,7 @@ from benchmarks import report
 from chainrule.memo import Memo
 from chainrule.training.augmentation import Batch, RandomShift
 
-CLI = [sys.executable, "-m", "chainrule.cli"]
+CLI = [sys.executable, "-m", "chainrule"]
 INTERRUPTED = """
 import os, signal, threading, time
 import numpy as np

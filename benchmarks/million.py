@@ -55,7 +55,7 @@ def timed(folder: str, *arguments: Any) -> tuple[float, float]:
     """Run ``chainrule`` in a folder; return its seconds and CPU seconds."""
     begin, used = time.perf_counter(), os.times()
     done = subprocess.run(
-        [sys.executable, "-m", "chainrule.cli", *map(str, arguments)], cwd=folder, capture_output=True, text=True,
+        [sys.executable, "-m", "chainrule", *map(str, arguments)], cwd=folder, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     seconds, now = time.perf_counter() - begin, os.times()

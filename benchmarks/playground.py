@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="for each network")
     parser.add_argument("--quick", action="store_true", help="half a second for each, to see that it runs")
     given = parser.parse_args()
-    command = [sys.executable, "-m", "chainrule.cli", "playground", "--no-browser"]
+    command = [sys.executable, "-m", "chainrule", "playground", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             port, token = re.search(r":(\d+)/\?token=(\S+)", server.stdout.readline()).groups()

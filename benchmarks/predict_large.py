@@ -56,7 +56,7 @@ print(json.dumps([process.returncode, seconds, usage.ru_utime + usage.ru_stime, 
 
 def predicted(run: Path, source: Path, out: Path) -> tuple[float, float, float]:
     """Predict the files of a folder; return the seconds, the CPU seconds and the peak memory in MiB."""
-    command = [sys.executable, "-m", "chainrule.cli", "predict", run, f"{source}/*.parquet", "--out", out]
+    command = [sys.executable, "-m", "chainrule", "predict", run, f"{source}/*.parquet", "--out", out]
     done = subprocess.run([sys.executable, "-c", MEASURED, *command], capture_output=True, text=True, check=True)
     status, seconds, cpu, peak = json.loads(done.stdout)
     if status:

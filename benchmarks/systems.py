@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import report
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-TRAIN = [sys.executable, "-m", "chainrule.cli", "train"]
+TRAIN = [sys.executable, "-m", "chainrule", "train"]
 # name: (example or command, what it measures, pattern that finds the result in its output)
 WORK = {
     "`chainrule train digits`": ([*TRAIN, "digits"], "accuracy on held-out images", r"accuracy ([\d.]+)"),

@@ -31,11 +31,24 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """The tests in ``hard`` kill processes and break files for minutes: they are slow, and come last."""
+    """The tests in ``hard`` kill processes and break files for minutes: they are slow, and come last.
+
+    So are those that import PyTorch, and all cases but n of a function that is marked ``few(n)``: n of them remain, from
+    one end to the other.
+    """
     items.sort(key=lambda item: item.path.parent.name == "hard")
+    cases = {}
     for item in items:
-        if item.path.parent.name == "hard":
+        if item.path.parent.name == "hard" or "torch" in item.nodeid.partition("[")[0].lower():
             item.add_marker(pytest.mark.slow)
+        few = item.get_closest_marker("few")
+        if few and not item.get_closest_marker("slow"):
+            cases.setdefault((item.parent, item.originalname), (few.args[0], []))[1].append(item)
+    for few, those in cases.values():
+        fast = {i * len(those) // few for i in range(few)}
+        for i, item in enumerate(those):
+            if i not in fast:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

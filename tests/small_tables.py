@@ -43,6 +43,17 @@ WORDS = [
 SHORT = {"max_iter": 3, "hidden_layer_sizes": (8,)}
 
 
+class Made(dict):
+    """A dictionary whose values are made when they are first asked for: few tests need the runs of all tasks."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __missing__(self, name):
+        self[name] = self.make(name)
+        return self[name]
+
+
 def small_ensembles(task, arguments, *, ensemble=models.ensemble, **more):
     """Stands for ``models.ensemble``: five networks of eight units."""
     return ensemble(task, {"n_estimators": 5, "hidden_layer_sizes": (8,), "max_iter": 8, **arguments}, **more)

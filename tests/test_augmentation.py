@@ -177,6 +177,7 @@ def test_augmentation_leaves_the_other_streams_as_they_are():
     assert changed["val_loss"] == pytest.approx(history["val_loss"], rel=1e-5)
 
 
+@pytest.mark.few(4)
 @combinations
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("dtype", ["float32", "uint8"])
@@ -196,6 +197,7 @@ def test_both_sets_of_kernels_see_the_same_batches(augment, weighted, dtype, mon
         assert history[column] == pytest.approx(other[column], rel=1e-9)
 
 
+@pytest.mark.few(2)
 @combinations
 @pytest.mark.parametrize("kernel", ["reference", "numba"])
 def test_training_that_goes_on_ends_bit_for_bit(augment, kernel, tmp_path, monkeypatch):

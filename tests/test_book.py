@@ -189,6 +189,7 @@ def test_pages_with_cells_are_chapters():
     assert not cells_without_a_kernel, "begin with ---, file_format: mystnb and the kernelspec"
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("page", CHAPTERS)
 def test_the_cells_are_those_that_the_site_runs(page):
     read = pytest.importorskip("myst_nb.core.read").read_myst_markdown_notebook

@@ -23,7 +23,7 @@ from chainrule.training import engine
 pytestmark = pytest.mark.slow
 
 PLANTED = Path(planted.__file__)
-COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]
+COMMAND = [sys.executable, "-m", "chainrule", "check"]
 # Each class of planted.py, and what the command says of it.
 SAID = {
     "SigmoidOfActivated": "the derivative is evaluated at y, the layer's output, instead of at x",

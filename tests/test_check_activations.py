@@ -91,6 +91,7 @@ def problem(sizes, activation, slope, *, output=None, seed=0, rows=12, dtype=flo
     return p, loss, gradients
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("sizes", [(4, 3, 2), (6, 20, 10), (7, 1, 4)], ids=str)
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named_in_every_size(name, sizes):
@@ -101,6 +102,7 @@ def test_a_mistake_is_named_in_every_size(name, sizes):
     assert said.format(b="b0") in report.parameters[0].hint, report
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_in_several_layers_is_one_of_the_last(name):
     activation, slope, said = MISTAKES[name]
@@ -110,6 +112,7 @@ def test_a_mistake_in_several_layers_is_one_of_the_last(name):
     assert "matches no known pattern" not in report.verdict
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", [name for name in MISTAKES if "twice" not in name])
 def test_a_mistake_is_named_in_float32_in_place(name):
     activation, slope, said = MISTAKES[name]
@@ -119,6 +122,7 @@ def test_a_mistake_is_named_in_float32_in_place(name):
     assert "float32" in report.verdict
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("sizes", [(4, 3), (5, 6, 3), (8, 20, 10)], ids=str)
 def test_an_activation_in_front_of_softmax_is_named(sizes, kind):
@@ -170,6 +174,7 @@ def test_logistic_regression_with_one_number_as_its_bias():
 # ---------------------------------------------------------------- nothing is claimed where it is right
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_right_is_called_right_and_another_mistake_is_not_an_activation(name, seed):

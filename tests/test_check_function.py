@@ -88,6 +88,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("form", FORMS)
 def test_whatever_form_a_learner_has_it_in(form):
     report = cr.check_function(*FORMS[form])

@@ -50,6 +50,7 @@ def test_what_the_planted_mistakes_are_made_of_is_right(layer):
     assert cr.check_layer(layer), str(cr.check_layer(layer))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["SoftmaxDiagonal", "LayerNormConstant", "DyWithoutTranspose", "LastRowOnly"])
 def test_inside_a_network_the_suspect_comes_with_its_law(name):
     layer = getattr(planted, name)()
@@ -59,6 +60,7 @@ def test_inside_a_network_the_suspect_comes_with_its_law(name):
     assert NAMED[name][1][:40] in suspect
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_half_a_penalty_is_not_called_forgotten(factor):
     class Part(planted.HalfAnL2):

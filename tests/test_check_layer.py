@@ -186,6 +186,7 @@ def broken(breaker):
     return cr.check_layer(breaker())
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("breaker", BREAKERS, ids=lambda cls: cls.__name__)
 def test_a_broken_rule_is_found_by_name(breaker):
     rule, what = BREAKERS[breaker]
@@ -218,12 +219,14 @@ def test_a_forward_that_is_not_defined_for_x_is_not_called_a_wrong_gradient():
     assert cr.check_layer(Logarithm(), 3, X=np.linspace(1, 2, 12).reshape(4, 3)).ok
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("breaker", [b for b, (rule, _) in BREAKERS.items() if rule != "passes"])
 def test_a_broken_rule_is_not_said_in_many_ways(breaker):
     rules = {v.rule for v in broken(breaker).violations}
     assert rules <= {BREAKERS[breaker][0], "gradient", "threads"}, rules
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("layer", "what"),
     [

@@ -60,6 +60,7 @@ class Own:
 CASES = [(rule, mistake) for rule, mistakes in MISTAKES.items() for mistake in mistakes]
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize(("rule", "mistake"), CASES)
 def test_a_mistake_in_a_rule_is_named(rule, mistake):
     report = cr.check_optimizer(Own(rule, mistake), rule)

@@ -88,6 +88,7 @@ def test_random_right_layers_are_right(seed):
         assert report, f"{shape}\n{report}"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("seed", range(10))
 def test_random_right_networks_are_right(seed):
     rng = np.random.default_rng([seed, 1])

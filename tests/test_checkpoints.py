@@ -203,6 +203,7 @@ class TestBitForBit:
         assert halves.losses == whole.losses
         assert halves.best == float("inf")
 
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("model", [cr.MLPClassifier, cr.MLPRegressor])
     @pytest.mark.parametrize(
         "settings",
@@ -429,6 +430,7 @@ class TestDamage:
         with pytest.warns(CheckpointWarning, match="it holds a network: chainrule"), pytest.raises(CheckpointError):
             fit(tmp_path)
 
+    @pytest.mark.few(12)
     @pytest.mark.parametrize("name", CRAFTED)
     def test_values_that_no_training_writes_never_reach_numpy_or_compiled_code(self, name, tmp_path):
         """Crafted, with the right checksum: indices, states of generators and counters out of their bounds."""

@@ -26,7 +26,7 @@ from commands import COMMANDS
 
 FILES = {"model.safetensors", "history.csv", "config.json", "curves.png", "confusion.png"}
 IMAGES = {"mistakes.png", "weights.png"}
-COMMAND = [sys.executable, "-m", "chainrule.cli"]
+COMMAND = [sys.executable, "-m", "chainrule"]
 QUICK = ["--epochs", "2", "--layers", "8"]
 
 
@@ -104,6 +104,7 @@ class TestTrain:
         again = subprocess.run([*COMMAND, "evaluate", path], check=True, capture_output=True, text=True)
         assert accuracy(again.stdout) == accuracy(done.stdout)
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize("name", ["moons", "circles", "spirals"])
     def test_points_are_learned_and_their_boundary_drawn(self, name, here, unpainted):
         unpainted.undo()
@@ -113,6 +114,7 @@ class TestTrain:
         assert all(picture.stat().st_size > 1000 for picture in path.glob("*.png"))
         assert config(path)["results"]["accuracy"] >= 0.95
 
+    @pytest.mark.slow
     def test_mnist_has_its_own_test_part(self, here, monkeypatch):
         rng = np.random.default_rng(0)
 
@@ -181,6 +183,7 @@ class TestTrain:
         assert recipes.resolve("moons", "none").layers == recipes.resolve("moons", "").layers == ()
         run("train", "moons", "--layers", "", "--epochs", 1)
 
+    @pytest.mark.slow
     def test_the_seed_decides_everything(self, here):
         for seed, out in ((1, "a"), (1, "b"), (2, "c")):
             run("train", "spirals", *QUICK, "--seed", seed, "--out", out, "--quiet")
@@ -224,6 +227,7 @@ class TestTrain:
 
 
 class TestBadOptions:
+    @pytest.mark.few(9)
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
@@ -410,6 +414,7 @@ class TestResume:
         run("train", "--epochs", "6", "--resume", killed, "--quiet")
         assert config(killed)["results"]["epochs"] > 4
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
@@ -426,6 +431,7 @@ class TestResume:
     def test_other_options_are_refused(self, arguments, match, killed):
         refused("train", *arguments, "--resume", killed, match=match)
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize(
         "text",
         [
@@ -520,6 +526,7 @@ class TestEvaluate:
         (here / "file").write_text("")
         refused("evaluate", "file", match="is a file")
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize(
         ("content", "match"),
         [
@@ -538,6 +545,7 @@ class TestEvaluate:
         refused("evaluate", copy, match=match)
         refused("predict", copy, "moons", match=match)
 
+    @pytest.mark.few(7)
     @pytest.mark.parametrize(
         ("changes", "match"),
         [
@@ -606,6 +614,7 @@ class TestPredict:
         assert [row[0] for row in got[1:]] == [["upper", "lower"][i] for i in p.argmax(axis=1)]
         np.testing.assert_allclose(np.array([row[1:] for row in got[1:]], float), p, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_images_need_not_be_flattened(self, here):
         run("train", "digits", *QUICK, "--quiet")
         X = np.random.default_rng(0).random((3, 8, 8))
@@ -653,6 +662,7 @@ class TestPredict:
         (here / "x.csv").write_bytes(b"\xff\xfe1\x00")
         refused("predict", moons, "x.csv", match="UTF-8")
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
     @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04pickle", b"PK\x03\x04junk"])
     def test_damaged_arrays_are_refused(self, name, content, moons, here):
@@ -710,6 +720,7 @@ class TestProcess:
         done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
         assert all(command in done.stdout for command in ("train", "evaluate", "predict"))
 
+    @pytest.mark.few(4)
     @pytest.mark.parametrize("name", COMMANDS)
     def test_help_wraps_each_paragraph_as_a_whole(self, name):
         """The help page keeps a line break within a paragraph, in the middle of its line."""
@@ -747,7 +758,7 @@ class TestProcess:
 
     @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, moons):
-        command = f"'{sys.executable}' -m chainrule.cli predict '{moons}' moons | head -1"
+        command = f"'{sys.executable}' -m chainrule predict '{moons}' moons | head -1"
         done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
         assert done.stdout == "label,p_upper,p_lower\n"
         assert re.sub(r"chainrule: compiling.*\n", "", done.stderr) == ""

@@ -264,6 +264,7 @@ def large():
     return cr.Network((28, 28, 1), layers, "softmax_cross_entropy", seed=0)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_threads(monkeypatch):
     rng = np.random.default_rng(0)
     x, t = rng.random((300, 28, 28, 1), dtype="float32"), rng.integers(0, 10, 300)
@@ -324,6 +325,7 @@ def output_of(what):
     return int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
 
 
+@pytest.mark.slow
 def test_a_step_in_steady_state_allocates_no_array_of_a_batch():
     peak = output_of("memory")
     assert 0 < peak < 128 * 1024, f"{peak / 1024:.0f} KiB a step"  # the smallest activation of a batch: 169 KiB
@@ -374,6 +376,7 @@ def test_a_convolution_uses_one_blas_thread():
         assert thread_counts(network, 32, 3)[:2] == (3, blas)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 def test_a_forked_process_predicts():
     assert output_of("fork") == 0

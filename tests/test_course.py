@@ -46,6 +46,7 @@ def marker():
 # ------------------------------------------------------------ the exercises
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_solution_gets_all_points_and_a_starter_none(number, marker):
     exercise = find(number)
@@ -221,6 +222,7 @@ PLANTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.few(16)
 @pytest.mark.parametrize(
     ("name", "body", "words"), PLANTED, ids=[f"{i}-{name}" for i, (name, *_) in enumerate(PLANTED)]
 )
@@ -239,6 +241,7 @@ def test_there_are_sixty_of_them():
     assert sum(words is not None for *_, words in PLANTED) >= 60
 
 
+@pytest.mark.slow
 def test_other_losses_are_right(marker):
     for body in (
         "e = y - t\nreturn np.abs(e).sum(axis=1).mean(), np.sign(e) / len(y)",
@@ -275,6 +278,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.few(3)
 @UNIX
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_file_is_an_answer(what):
@@ -302,6 +306,7 @@ def test_a_process_can_neither_fork_nor_write_files(tmp_path):
         assert not file.exists() or file.stat().st_size == 0
 
 
+@pytest.mark.few(1)
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 @pytest.mark.parametrize("target", ["os.getppid()", "-1", "1", "PARENT"])
 def test_a_process_cannot_end_the_one_that_started_it(target):
@@ -419,6 +424,7 @@ def run(*arguments, status=0):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_the_course_solved_by_its_solutions_gets_all_points(tmp_path):
     assert "47 files written" in run("start", tmp_path)
     shown = run("check", "--folder", tmp_path)
@@ -433,6 +439,7 @@ def test_the_course_solved_by_its_solutions_gets_all_points(tmp_path):
     assert sum(entry["points"] for entry in kept["exercises"].values()) == 100
 
 
+@pytest.mark.slow
 def test_hints_get_stronger(tmp_path):
     run("start", tmp_path)
     file = tmp_path / "03_dense_dW.py"
@@ -450,6 +457,7 @@ def test_hints_get_stronger(tmp_path):
     assert "dV is right" in run("check", 18, "--folder", tmp_path, status=1)  # the planted mistake shows itself
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "content",
     [

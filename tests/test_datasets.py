@@ -216,6 +216,7 @@ def real_mnist():
     return Path(os.environ.get("CHAINRULE_DATA") or shared)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "counts", "first", "mean"),
     [

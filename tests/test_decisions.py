@@ -34,6 +34,7 @@ def probabilities(k, rows=300):
 # ---------------------------------------------------------------- thresholds
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("metric", SCORES)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_two_classes_have_the_best_threshold_there_is(metric, weighted):
@@ -97,6 +98,7 @@ def rare(rows=800, seed=0):
     return x, np.where(rng.random(rows) < 0.45 / (1 + np.exp(4 - 4 * x[:, 0])), "yes", "no")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", SCORES)
 def test_a_rare_class_is_predicted_when_the_metric_asks_for_it(metric, tmp_path):
     (x, y), (new, truth) = rare(), rare(seed=1)
@@ -116,6 +118,7 @@ def test_a_rare_class_is_predicted_when_the_metric_asks_for_it(metric, tmp_path)
     np.testing.assert_array_equal(label, chosen.predict(new))
 
 
+@pytest.mark.slow
 def test_labels_and_many_classes_have_thresholds_in_files_and_onnx(tmp_path):
     x = RNG.normal(size=(300, 4))
     labels = (x[:, :2] + RNG.normal(size=(300, 2)) > 1.2).astype(int)
@@ -134,6 +137,7 @@ def test_labels_and_many_classes_have_thresholds_in_files_and_onnx(tmp_path):
         np.testing.assert_array_equal(label, model.predict(x))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_the_history_has_the_metric_and_the_epoch_is_chosen_by_it(metric):
     x, y = rare(300)
@@ -169,6 +173,7 @@ def test_a_damaged_threshold_is_refused(tmp_path):
 # ---------------------------------------------------------------- numbers
 
 
+@pytest.mark.slow
 def test_predictions_may_leave_the_range_of_training_a_little():
     x = np.linspace(0, 1, 200)[:, np.newaxis]
     model = cr.TabularRegressor(**SMALL).fit(x, 100 + 10 * x[:, 0])
@@ -185,6 +190,7 @@ def prices(rows=800, seed=0):
     return x, np.exp(4 + 2 * x[:, 0] + 0.3 * rng.normal(size=rows))
 
 
+@pytest.mark.slow
 def test_the_logarithm_is_learned_where_it_is_better(tmp_path):
     (x, y), (new, truth) = prices(), prices(seed=1)
     plain, log = (cr.TabularRegressor(**LONGER, log_target=way).fit(x, y) for way in (False, "auto"))
@@ -204,6 +210,7 @@ def test_the_logarithm_is_learned_where_it_is_better(tmp_path):
     np.testing.assert_allclose(found.ravel(), log.predict(new), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_counts_with_zeros_are_learned_as_they_are_if_that_is_better():
     x = RNG.normal(size=(400, 2))
     y = np.where(RNG.random(400) < 0.5, 0.0, RNG.exponential(100, 400) * (1 + 5 * (x[:, 0] > 0)))
@@ -228,6 +235,7 @@ def test_a_unit_and_back(shift):
     assert np.isfinite(unit(np.array([[1e9], [-1e9]]))).all()
 
 
+@pytest.mark.slow
 def test_absolute_errors_may_choose():
     x = RNG.normal(size=(200, 2))
     y = x[:, 0] + RNG.standard_cauchy(200)
@@ -273,6 +281,7 @@ def test_a_table_with_a_metric(tmp_path, small):
     assert 'eval_metric="f1"' in tables.script(tmp_path / "t.csv", "buys", metric="f1")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("given", "above"), [(0.2, 0.2), ("cost:9:1", 0.1), ("0.3", 0.3)])
 def test_a_threshold_that_is_asked_for(given, above, small):
     trained = tables.train(table(), "buys", threshold=given)
@@ -282,6 +291,7 @@ def test_a_threshold_that_is_asked_for(given, above, small):
     assert trained.settings["threshold"] == given
 
 
+@pytest.mark.slow
 def test_an_automatic_threshold_is_that_of_the_best_f1(small):
     one, other = tables.train(table(), "buys", threshold="auto"), tables.train(table(), "buys", metric="f1")
     np.testing.assert_array_equal(one.held_out.predictions, other.held_out.predictions)

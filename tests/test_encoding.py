@@ -130,6 +130,7 @@ def test_the_piecewise_linear_encoding_spans_the_splines_of_scikit_learn():
         np.testing.assert_allclose(basis @ solution, functions, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_numbers_of_two_values_and_too_many_numbers_are_not_encoded_piecewise():
     encoding = TableEncoding.fit(np.c_[RNG.integers(0, 2, 60), np.full(60, 7.0), RNG.normal(size=60)], bins=8)
     assert encoding.encoded.tolist() == [2]

@@ -56,6 +56,7 @@ def outputs(model, rows):
     return model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
 
 
+@pytest.mark.few(2)
 @every_model
 def test_predictions_are_the_same_to_the_bit(models, name, path):
     model = models[name]
@@ -85,6 +86,7 @@ def test_predictions_are_the_same_to_the_bit(models, name, path):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.few(2)
 @every_model
 def test_everything_that_fit_left_comes_back(models, name, path):
     model = models[name]
@@ -148,6 +150,7 @@ def test_a_model_of_another_kind_says_what_reads_it(models, path):
         cr.load(path).predict(X)
 
 
+@pytest.mark.slow
 def test_what_a_file_cannot_hold_is_said(path):
     model = cr.TabularRegressor(**SMALL, progress=lambda _: None).fit(FRAME, X[:, 0])
     with pytest.warns(LeftOutWarning, match="a file cannot hold progress="):
@@ -265,6 +268,7 @@ def describe(model, path, change):
     write(path, header, description, data)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
@@ -318,6 +322,7 @@ def arranged(model, path, key, change):
     write(path, header, description, data[:begin] + values.tobytes() + data[end:])
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("key", "change", "message"),
     [

@@ -98,6 +98,7 @@ def test_learning_curve(exploit_incremental_learning):
     assert np.isfinite(train).all()
 
 
+@pytest.mark.slow
 def test_halving_grid_search():
     grid = {"dropout": [0.0, 0.1, 0.2], "learning_rate_init": [0.001, 0.03]}
     search = HalvingGridSearchCV(

@@ -72,6 +72,7 @@ def test_a_warm_start_is_a_schedule_of_its_own():
 # ---------------------------------------------------------------- warm starts as scikit-learn's
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -144,6 +145,7 @@ def continued(kind, change, method):
     return start, model
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(("kind", "change"), OBEYED, ids=str)
 def test_what_set_params_changed_is_obeyed(kind, change, method):

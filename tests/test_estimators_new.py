@@ -105,6 +105,7 @@ def test_defaults_are_written_out(kind):
     assert set(found) == set(signature) | set(expected)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_parameter_changes_the_model(kind, change):
@@ -232,6 +233,7 @@ def test_a_constant_schedule_object_changes_nothing(early_stopping):
     np.testing.assert_array_equal(theta(given), theta(fitted(MLPClassifier, early_stopping=early_stopping)))
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("name", "loss"),
     [
@@ -600,6 +602,7 @@ BAD_PARAMETERS = [
 ]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(("kind", "change", "message"), BAD_PARAMETERS, ids=str)
 def test_bad_parameters_leave_the_model(kind, change, message):
     model = fitted(kind)

@@ -92,6 +92,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize("setting", SETTINGS)
 @pytest.mark.parametrize("name", [*CLASSES, "diabetes"])
 def test_ten_epochs(name, setting):
@@ -116,6 +117,7 @@ def test_poisson(setting):
     assert_same(a, b, X)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("kind", ["multilabel", "multioutput", "multioutput-poisson", "strings", "binary-strings"])
 def test_other_targets(kind, solver):
@@ -137,6 +139,7 @@ def test_other_targets(kind, solver):
     assert_same(a, b, X)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("container", [sp.csr_matrix, sp.csr_array, sp.csc_matrix])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_sparse(container, solver):
@@ -147,6 +150,7 @@ def test_sparse(container, solver):
     np.testing.assert_allclose(b.predict_proba(X.toarray()), a.predict_proba(X), rtol=1e-6)
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("setting", ["adam", "sgd", "lbfgs", "early-stopping"])
 @pytest.mark.parametrize("name", [*CLASSES, "diabetes"])
 def test_sample_weight(name, setting):
@@ -158,6 +162,7 @@ def test_sample_weight(name, setting):
     assert_same(a, b, X)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("batch_size", [1, 7, 100, 240])
 def test_batch_sizes(batch_size):
     X, y = data("wine", ROWS)
@@ -193,6 +198,7 @@ def test_warm_start(solver):
             assert_same(a, b, X)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("state", [7, "generator"])
 @pytest.mark.parametrize("setting", [{}, {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.1}])
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
@@ -238,6 +244,7 @@ def test_default_stopping(name):
     assert_same(a, b, X, rtol=1e-6)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["iris", "wine", "diabetes"])
 def test_default_stopping_with_early_stopping(name):
     X, y = data(name)

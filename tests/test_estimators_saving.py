@@ -93,6 +93,7 @@ def test_everything_that_fit_left_comes_back(path, name):
     assert repr(clone(loaded).get_params()) == repr(plain)
 
 
+@pytest.mark.slow
 def test_what_comes_back_scores_and_is_fitted_further(path):
     y = X[:, 0] * X[:, 1]
     for model, targets in (
@@ -204,6 +205,7 @@ def put(*keys_and_value):
     return change
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -243,6 +243,7 @@ def agree(found, language, name):
 @pytest.mark.parametrize(
     "language", [pytest.param(name, marks=pytest.mark.slow) if name in COMPILERS else name for name in LANGUAGES]
 )
+@pytest.mark.few(50)
 def test_the_same_predictions(results, name, language):
     agree(results(language), language, name)
 
@@ -346,6 +347,7 @@ def test_tables_with_every_step_and_strange_texts(made, language):
     assert {type(step).__name__ for step in every_step()[1]} == STEPS.keys()
 
 
+@pytest.mark.slow
 def test_python_and_javascript_lower_letters_by_their_context(tmp_path):
     columns, steps, _ = every_step()
     (notes,) = [step for step in steps if isinstance(step, Words)]
@@ -523,6 +525,7 @@ def test_the_size_report_counts_what_is_there(tmp_path):
     assert f"It takes {c.size(program)}." in c.files(program, "small")[".h"]
 
 
+@pytest.mark.slow
 def test_the_same_model_gives_the_same_files():
     model, _ = handmade()["binary ('no', 'yes')"]
     for make in (lambda p: c.files(p, "m"), javascript.module, numpy_script.script):
@@ -530,6 +533,7 @@ def test_the_same_model_gives_the_same_files():
         assert str(make(build.program(model))).isascii()
 
 
+@pytest.mark.slow
 def test_what_the_code_needs():
     """NumPy and Python's own modules; nothing in JavaScript; math.h and integers in C."""
     model, _ = handmade()["regression (), ensemble"]
@@ -545,6 +549,7 @@ def test_what_the_code_needs():
         assert not re.search(r"\b(malloc|calloc|realloc|alloca|free)\(", source)
 
 
+@pytest.mark.slow
 def test_nothing_ends_a_string_a_comment_or_a_script():
     model, _ = handmade()[f"multiclass {EVIL[:3]}"]
     program = build.program(model)
@@ -616,6 +621,7 @@ def test_values_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
     assert done.stdout.splitlines() == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_dates_that_c_reads(compiler, tmp_path):
     program = build.program(handmade()["regression ()"][0])
@@ -665,6 +671,7 @@ int main(void) {
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_texts_that_c_reads(compiler, tmp_path):
     """Numbers exactly as Python reads them, dates in the formats of training, categories in any spelling."""
@@ -766,6 +773,7 @@ def saved(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("option", "name", "tool"),
     [("--c", "my-model.v2.c", "gcc"), ("--js", "m.js", "node"), ("--numpy", "m.py", "python3")],
@@ -838,6 +846,7 @@ def test_the_command_takes_a_script_of_rows(tmp_path):
     assert json.loads(done.stdout) == model.predict(given).tolist()
 
 
+@pytest.mark.slow
 def test_a_file_of_an_estimator_and_a_run_on_a_data_set(tmp_path):
     stored = Path(__file__).parent / "files" / "0.1.0" / "classifier-words.safetensors"
     assert re.search("probabilities; .* on 256 random rows: ", export(stored, "--numpy", tmp_path / "m.py"))

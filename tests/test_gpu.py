@@ -100,6 +100,7 @@ def inputs_for(layer, rows, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("layer", [case.layer for case in variants.LAYERS], ids=repr)
+@pytest.mark.few(16)
 def test_every_layer_trains_on_a_gpu_as_on_the_cpu(layer, dtype):
     shape, x = inputs_for(layer, 9, dtype)
     stack = [layer, *([Flatten()] if len(variants.gives(layer, shape)) > 1 else []), Dense(2)]
@@ -189,6 +190,7 @@ def test_nothing_converts_by_itself():
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("activation", [case.layer for case in variants.ACTIVATIONS], ids=repr)
+@pytest.mark.few(6)
 def test_every_activation(activation, dtype):
     stack = [Dense(7), activation, Dense(6, biases=None), copy.copy(activation), Dense(3)]
     network = cr.Network(5, stack, "squared_error", seed=1, dtype=dtype)
@@ -198,6 +200,7 @@ def test_every_activation(activation, dtype):
         assert all(SEEN[f"{name}_{what}"] for what in ("bias", "y", "dx"))
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("loss", variants.every_loss(), ids=repr)
 def test_every_loss(loss, weighted):
@@ -218,6 +221,7 @@ def test_every_loss(loss, weighted):
 SLOW = [pytest.param(clip, marks=pytest.mark.slow) for clip in (None, ClipNorm(100.0), ClipValue(0.01))]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("clip", [ClipNorm(0.05), *SLOW], ids=repr)
 @pytest.mark.parametrize("optimizer", [variants.brisk(cls) for cls in variants.forms(variants.OPTIMIZERS)], ids=repr)
 def test_every_optimizer(optimizer, clip):
@@ -416,6 +420,7 @@ def test_augmentation_takes_rows_in_main_memory():
         cr.train(small(), backend.to(ROWS, "cuda:0"), LABELS, device="cuda", augment=[mixup])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "changes",
     [

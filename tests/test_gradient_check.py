@@ -40,6 +40,7 @@ def network(*stack, loss="softmax_cross_entropy", **options):
 # ---------------------------------------------------------------- what is right passes
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", sorted(public_classes(losses, losses.Loss)))
 def test_every_loss_is_right_with_order_two(name):
     report = cr.check_gradient(network(Dense(7), Tanh(), Dense(3), loss=name), X, TARGETS[name])
@@ -48,6 +49,7 @@ def test_every_loss_is_right_with_order_two(name):
     assert report.error < 1e-7, f"{name}: error {report.error}"
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", public_classes(layers, layers.Activation))
 def test_every_activation_is_right_with_order_two(name):
     stack = Dropout(0.2), Dense(7), getattr(layers, name)(), Dropout(0.4), Dense(3)
@@ -352,6 +354,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("mistake", PLANTED)
 def test_a_planted_mistake_is_found_and_named(mistake):
     planted, t, penalties, name = PLANTED[mistake]
@@ -362,6 +365,7 @@ def test_a_planted_mistake_is_found_and_named(mistake):
     assert report.order < 1.1, f"{mistake}: the remainder of a wrong gradient shrinks as h, got {report.order}"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("mistake", PLANTED)
 def test_only_the_planted_mistake_is_named(mistake):
     planted, t, penalties, name = PLANTED[mistake]
@@ -370,6 +374,7 @@ def test_only_the_planted_mistake_is_named(mistake):
     assert all(culprit in suspect for suspect in report.suspects), report.suspects
 
 
+@pytest.mark.slow
 def test_hints_name_the_law():
     summed = cr.check_gradient(PLANTED["weights summed, biases averaged"][0], X, LABELS)
     (wrong,) = [p for p in summed.parameters if p.error > 1e-6]

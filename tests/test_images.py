@@ -257,6 +257,7 @@ def test_pools_equal_pytorch(case, rows, dtype, seed, ties):
     assert_close(found["dx"], tensor.grad, dtype, "dx")
 
 
+@pytest.mark.slow
 @few
 @given(pools(), seeds)
 def test_gradients_of_pools_have_order_two(case, seed):

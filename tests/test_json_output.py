@@ -82,6 +82,7 @@ def here(runs, monkeypatch):
     return runs[1]
 
 
+@pytest.mark.slow
 def test_sample_and_train(here):
     assert here["sample"]["columns"][-1] == "churned"
     assert here["sample"]["rows"] == 300
@@ -101,6 +102,7 @@ def test_sample_and_train(here):
     assert {c["name"] for c in churn["columns"]} < {*here["sample"]["columns"]}
 
 
+@pytest.mark.slow
 def test_evaluate(here):
     found, _ = called("evaluate", "moons")
     assert found["scores"] == pytest.approx(here["moons"]["scores"])
@@ -117,6 +119,7 @@ def test_evaluate(here):
     assert "by_class" not in called("evaluate", "spend", "customers.csv")[0]
 
 
+@pytest.mark.slow
 def test_predict(here, tmp_path):
     found, _ = called("predict", "churn", "new.csv", "--keep", "customer")
     assert found["rows"] == len(found["predictions"]) == 5
@@ -142,6 +145,7 @@ def test_notes(here, tmp_path):
     assert "Note: The column 'extra'" in printed
 
 
+@pytest.mark.slow
 def test_explain_and_check(here):
     found, printed = called("explain", "moons", "--row", 0)
     assert found["gradients_agree"] is True
@@ -165,6 +169,7 @@ def test_export(here, tmp_path):
             assert found["comparison"] in printed
 
 
+@pytest.mark.slow
 def test_course(here, tmp_path):
     found, printed = called("course", "start", tmp_path / "mine")
     assert len(found["files"]) == 47
@@ -186,6 +191,7 @@ def test_course(here, tmp_path):
     assert found["answers"] == "answers.md"
 
 
+@pytest.mark.slow
 def test_tune(here, tmp_path):
     pytest.importorskip("optuna")
     found, printed = called(
@@ -197,9 +203,10 @@ def test_tune(here, tmp_path):
     assert "trial 1/1" in printed
 
 
+@pytest.mark.slow
 def test_serve(here):
     pytest.importorskip("uvicorn")
-    command = [sys.executable, "-m", "chainrule.cli", "serve", "churn", "--port", "0", "--json"]
+    command = [sys.executable, "-m", "chainrule", "serve", "churn", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             found = strict(process.stdout.readline())

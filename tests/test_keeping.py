@@ -104,6 +104,7 @@ def a_folder(path):
 HARM = [empty, cut, cut_early, other, gone, without_a_checksum, *(flipped(at) for at in (0, 0.3, 0.5, 0.7, 0.9, 1))]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("harm", HARM)
 def test_a_damaged_file_is_made_anew(folder, harm, monkeypatch):
     assert compiles(monkeypatch)
@@ -212,6 +213,7 @@ print(cr.__file__, network.theta.tobytes().hex())
 INSTALLATIONS = [(zipped, "app.pyz"), (without_sources, "bytecode")]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("install", "name"), [(zipped, "app.zip"), *INSTALLATIONS])
 def test_the_version_of_compiled_code_is_found_in_any_installation(tmp_path, install, name):
     code = "from chainrule.training.compiled.keeping import _version; print(_version())"
@@ -410,7 +412,7 @@ def test_the_first_training_on_a_terminal(tmp_path):
     pty = importlib.import_module("pty")
     ours, theirs = pty.openpty()
     environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "chainrule.cli", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "chainrule", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
     with subprocess.Popen(
         command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path
     ) as process:

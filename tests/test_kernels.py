@@ -89,6 +89,7 @@ def small(rng, rows=23, inputs=5):
     return rng.normal(size=(rows, inputs))
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 def test_every_activation(activation, dtype, monkeypatch, compiled_only):
@@ -100,6 +101,7 @@ def test_every_activation(activation, dtype, monkeypatch, compiled_only):
     )  # fmt: skip
 
 
+@pytest.mark.few(14)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
@@ -113,6 +115,7 @@ def test_every_loss(loss, weighted, dtype, monkeypatch, compiled_only):
         )  # fmt: skip
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("clip", CLIPS, ids=repr)
 @pytest.mark.parametrize("penalised", [False, True], ids=["", "penalised"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -279,6 +282,7 @@ CHOICES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")  # a random network may well be a bad one
 @given(
     st.sampled_from([(3,), (5,), (6, 5, 2), (7, 8, 3)]), st.lists(st.integers(0, len(CHOICES) - 1), max_size=6),
@@ -442,6 +446,7 @@ def categories(rng, rows=37):
     return rng.integers(0, 3, (rows, 4)) + 0.0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -647,6 +652,7 @@ def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
 # ------------------------------------------------------------ the functions
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "sigmoid", "normal_cdf"])
 def test_functions_are_right_to_the_last_digits(name, dtype):

@@ -230,6 +230,7 @@ print(Peak.worst)
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("activation", "optimizer"), [("ReLU", "adam"), ("GELU", "momentum"), ("ELU", "rmsprop")])
 def test_a_step_in_steady_state_allocates_less_than_64_kib(activation, optimizer):
     script = ALLOCATION.format(activation=activation, optimizer=optimizer)

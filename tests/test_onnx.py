@@ -149,6 +149,7 @@ class TestLayers:
         assert {*map(type, [*ALL, *IMAGES]), Embedding} == set(public_classes(cr.layers, Layer).values())
         assert set(registry.LAYERS) >= set(public_classes(cr.layers, Layer).values())
 
+    @pytest.mark.few(50)
     @pytest.mark.parametrize("opset", OPSETS)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("layer", ALL, ids=repr)
@@ -176,6 +177,7 @@ class TestLayers:
         assert [node.op_type for node in model.graph.node] == operators
         assert [array.name for array in model.graph.initializer] == ["layer0.W", "layer0.b", "layer2.W"]
 
+    @pytest.mark.few(24)
     @pytest.mark.parametrize("opset", OPSETS)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("layer", IMAGES, ids=repr)
@@ -468,6 +470,7 @@ def quiet():
 
 
 class TestEstimators:
+    @pytest.mark.few(12)
     @pytest.mark.parametrize("rows", [1, 7])
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", LABELS)
@@ -505,6 +508,7 @@ class TestEstimators:
             np.testing.assert_array_equal(label, model.predict(X))
             agree(p, model.predict_proba(X), "float64")
 
+    @pytest.mark.few(5)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("outputs", [1, 3])
     @pytest.mark.parametrize("loss", ["squared_error", "poisson", "huber", losses.Quantile(0.2)], ids=str)
@@ -542,6 +546,7 @@ def converted(model, x, **options):
 
 @pytest.mark.usefixtures("registered")
 class TestPipelines:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("given", DTYPES)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("kind", LABELS)
@@ -759,6 +764,7 @@ def folder(tmp_path_factory):
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_a_folder(self, folder, tmp_path):
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
         assert printed.count("\n") == 1
@@ -775,6 +781,7 @@ class TestCommand:
         assert json.loads(props["classes"]) == json.loads((folder / "config.json").read_text())["classes"]
         assert props["dataset"] == "moons"
 
+    @pytest.mark.slow
     def test_a_file(self, folder, tmp_path):
         network = cr.Network(3, [Dense(2), GELU()], "squared_error", seed=0, dtype="float64")
         cr.save(network, tmp_path / "own.safetensors", {"by": "me"})

@@ -148,6 +148,7 @@ def agree(model, found, X):
     assert len(np.unique(p[:, 0].round(6))) > ROWS / 4
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("opset", [OLDEST, OPSET])
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", TARGETS)
@@ -163,6 +164,7 @@ def test_a_table_of_numbers_is_one_input(kind, seed, opset):
     agree(model, running.run(None, {"X": Z}), Z)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_table_with_text_has_an_input_for_each_column(kind, seed):
@@ -185,6 +187,7 @@ def test_a_table_with_text_has_an_input_for_each_column(kind, seed):
     agree(model, running.run(None, given), Z)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", [0, 1])
 @pytest.mark.parametrize("members", [1, 10])
 def test_members_and_the_linear_model(members, share):
@@ -229,6 +232,7 @@ def test_it_is_the_encoding_bit_for_bit():
     np.testing.assert_array_equal(inputs.astype(np.float32), encoding(Z))
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", TARGETS)
 def test_behind_other_operators_as_in_the_pipeline_of_a_table(kind):
     rng = np.random.default_rng(0)
@@ -358,6 +362,7 @@ def test_a_saved_and_loaded_model_gives_the_same_file(tmp_path):
     assert cr.onnx.convert(loaded) == cr.onnx.convert(model)
 
 
+@pytest.mark.slow
 def test_few_operators_and_little_beside_the_weights():
     """The columns are encoded once, with as many operators for a hundred columns as for three."""
     rng = np.random.default_rng(0)
@@ -389,6 +394,7 @@ class TestPipelines:
         )
         return session(made).run(None, {"X": x})
 
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     @pytest.mark.parametrize("kind", TARGETS)
     def test_alone_and_as_the_last_step(self, kind, dtype):
@@ -452,6 +458,7 @@ def test_not_fitted_and_wrong_types():
         cr.onnx.convert(fitted(X, X[:, 0]), opset=12)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("text", [False, True])
 def test_the_command_exports_a_saved_ensemble(text, tmp_path):
     rng = np.random.default_rng(0)

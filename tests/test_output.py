@@ -58,7 +58,7 @@ def here(tmp_path, monkeypatch):
 def test_predictions_are_utf_8_whatever_the_pipe(cities, encoding):
     """Data are bytes; only messages may have letters replaced."""
     result = subprocess.run(
-        [sys.executable, "-m", "chainrule.cli", "predict", "run", "new.csv"],
+        [sys.executable, "-m", "chainrule", "predict", "run", "new.csv"],
         cwd=cities, env={**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, capture_output=True, check=True,
     )  # fmt: skip
     printed = result.stdout.decode("utf-8")
@@ -78,7 +78,7 @@ def test_the_printed_script_is_utf_8(cities):
     frame().write_csv(cities / "cities.csv")
     source = "cities.csv"
     result = subprocess.run(
-        [sys.executable, "-m", "chainrule.cli", "train", source, "--target", "city", "--print-python"],
+        [sys.executable, "-m", "chainrule", "train", source, "--target", "city", "--print-python"],
         cwd=cities, env={**os.environ, "PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}, capture_output=True, check=True,
     )  # fmt: skip
     compile(result.stdout.decode("utf-8"), "script.py", "exec")
@@ -241,14 +241,14 @@ def test_ctrl_c_while_packages_are_imported_ends_without_a_traceback(tmp_path):
     (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n")
     path = os.pathsep.join([str(tmp_path), *sys.path])
     result = subprocess.run(
-        [sys.executable, "-m", "chainrule.cli", "train", "moons"], env={**os.environ, "PYTHONPATH": path},
+        [sys.executable, "-m", "chainrule", "train", "moons"], env={**os.environ, "PYTHONPATH": path},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
 
 
 def ended(arguments, stdout):
-    command = [sys.executable, "-m", "chainrule.cli", *arguments]
+    command = [sys.executable, "-m", "chainrule", *arguments]
     ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False)
     return ended.returncode, ended.stderr.decode()
 

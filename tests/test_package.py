@@ -114,6 +114,7 @@ def test_an_unknown_name_is_an_attribute_error():
         cr.Nework  # noqa: B018
 
 
+@pytest.mark.slow
 def test_the_reference_lists_every_public_name():
     """docs/reference.md is what docs/reference.py prints."""
     made = subprocess.run(

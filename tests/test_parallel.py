@@ -83,6 +83,7 @@ def assert_same(results, expected, dtype="float32"):
         assert np.array_equal(other.values, results[0][0].values)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_two_and_three_ranks_learn_what_one_process_learns(optimizer, dtype, engine):
@@ -92,6 +93,7 @@ def test_two_and_three_ranks_learn_what_one_process_learns(optimizer, dtype, eng
         assert_same(parallel(size, dtype, optimizer=OPTIMIZERS[optimizer]()), expected, dtype)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "options",
     [
@@ -329,6 +331,7 @@ def kept(folder, epochs, size=2, *, killed=None, keep=3, every=1, layers=None):
     return parallel(size, epochs=epochs, shuffle=True, layers=layers, callbacks=calls, resume=folder)
 
 
+@pytest.mark.few(1)
 def test_a_resumed_run_ends_bit_for_bit_where_the_uninterrupted_one_does(tmp_path, engine):
     expected = kept(tmp_path / "whole", 5)
     assert all(isinstance(error, KeyError | ParallelError) for error in kept(tmp_path / "killed", 5, killed=1))

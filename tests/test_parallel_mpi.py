@@ -184,7 +184,7 @@ def run(folder, *arguments, ranks=2, flags=()):
     """Start a command of chainrule in several processes."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     launcher = [MPIRUN, *flags, "-n", str(ranks)] if ranks > 1 else []
-    command = [*launcher, sys.executable, "-m", "chainrule.cli", *map(str, arguments)]
+    command = [*launcher, sys.executable, "-m", "chainrule", *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=folder
     )
@@ -239,7 +239,7 @@ def _is_rank(process, folder):
         command, where = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
     except OSError:
         return False
-    return b"chainrule.cli" in command and b"mpirun" not in command and b"hydra" not in command and where == folder
+    return b"-m\0chainrule\0" in command and b"mpirun" not in command and b"hydra" not in command and where == folder
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,7 @@ def put(*keys_and_value):
     return change
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -194,6 +194,7 @@ def same_parameters(arrays, network):
 # ------------------------------------------------------------------ what is seen is what train does
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_page_shows_to_the_bit_what_train_does_in_200_steps(name):
     plan, network = trained(CONFIGURATIONS[name], 200)
@@ -355,6 +356,7 @@ def test_inspect_works_out_the_entry_that_is_asked_for():
     assert backward["checks"][1]["entry"] == "db[5]"
 
 
+@pytest.mark.slow
 def test_sweep_surface_and_look():
     with Page(state(data={"name": "digits", "samples": 200}, layers=[Dense(10)])) as page:
         assert page.until("data")[0]["box"] is None
@@ -386,6 +388,7 @@ def test_sweep_surface_and_look():
         assert "output" not in page.at(20)[1]
 
 
+@pytest.mark.slow
 def test_the_middle_of_the_surface_is_the_loss():
     with Page(BEGIN) as page:
         page.at(0)
@@ -433,6 +436,7 @@ MADE = {
 }  # fmt: skip
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", [name for name, cls in table("Layer").items() if is_editable(cls)])
 def test_every_editable_layer_computes_in_the_child_what_it_computes_here(name):
     layer = build("a layer", {"type": name, **MADE.get(name, {})}, "Layer")
@@ -520,6 +524,7 @@ def test_features_are_inputs_and_the_heat_maps_are_over_x_and_y():
     same_parameters(arrays, space["network"])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_program_trains_the_same_network(name, capsys):
     with Page(CONFIGURATIONS[name]) as page:

@@ -137,6 +137,7 @@ def test_what_it_does_not_take(widget, begin, said):
         widget(*begin)
 
 
+@pytest.mark.slow
 def test_networks_end_with_their_view_and_their_widget(widget):
     one, other = widget(), widget("neuron")
     views = [View(one), View(one, "b", "second"), View(other)]

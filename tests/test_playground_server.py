@@ -161,6 +161,7 @@ def test_there_are_bounds_on_open_pages(port):
     assert settled(0) == 0
 
 
+@pytest.mark.slow
 def test_at_most_thirty_frames_a_second_and_so_many_steps_from_one_to_the_next(port):
     with opened(port) as socket:
         tell(socket, "configure", state=BEGIN)
@@ -178,7 +179,7 @@ def test_at_most_thirty_frames_a_second_and_so_many_steps_from_one_to_the_next(p
 def test_the_command_serves_a_csv_file_until_ctrl_c(tmp_path):
     file = tmp_path / "pets.csv"
     file.write_text("weight,age,kind\n" + "".join(f"{i},{i % 7},{'cat' if i < 10 else 'dog'}\n" for i in range(20)))
-    command = [sys.executable, "-m", "chainrule.cli", "playground", str(file), "--no-browser"]
+    command = [sys.executable, "-m", "chainrule", "playground", str(file), "--no-browser"]
     environment = os.environ | {"PYTHONPATH": str(Path(cr.__file__).parents[1])}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

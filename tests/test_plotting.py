@@ -48,6 +48,7 @@ class TestHistory:
     def test_one_epoch_is_enough(self):
         png(plotting.plot_history(history(1.0, val_loss=[2.0], val_accuracy=[0.5])))
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize(
         ("losses", "scale"), [((1.0, 0.5), "linear"), ((1.0, 0.01), "log"), ((1.0, 0.0), "linear")]
     )
@@ -72,6 +73,7 @@ class TestConfusion:
     def test_perfect_predictions_and_absent_classes_draw(self):
         assert "2 of 2" in png(plotting.plot_confusion([0, 1], [0, 1], CLASSES)).axes[0].get_title(loc="left")
 
+    @pytest.mark.slow
     def test_many_classes_draw(self):
         t = np.arange(40)
         png(plotting.plot_confusion(t, t[::-1], [f"class number {i}" for i in t]))
@@ -96,6 +98,7 @@ class TestMistakes:
         ]
         np.testing.assert_allclose(figure.axes[0].images[0].get_array(), self.X[2].reshape(2, 3))
 
+    @pytest.mark.slow
     def test_there_are_at_most_so_many(self):
         p = np.tile([1.0, 0.0, 0.0], (60, 1))
         labels = np.ones(60, int)
@@ -142,6 +145,7 @@ class TestWeights:
 class TestBoundary:
     X = np.random.default_rng(0).normal(size=(30, 2))
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize(
         ("outputs", "loss"), [(2, "softmax_cross_entropy"), (5, "softmax_cross_entropy"), (1, "sigmoid_cross_entropy")]
     )
@@ -169,6 +173,7 @@ class TestBoundary:
             plotting.plot_boundary(plane(), [[1.0, 1.0]], [2])
 
 
+@pytest.mark.slow
 def test_nothing_global_is_touched():
     import matplotlib as mpl  # noqa: PLC0415
 

@@ -45,6 +45,7 @@ def test_by_hand_values(schedule, values):
         assert got == pytest.approx(factor, rel=1e-12, abs=1e-12), f"{schedule} at epoch {epoch} of 10"
 
 
+@pytest.mark.few(8)
 @every_schedule
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(epochs=st.integers(1, 300), share=st.floats(0, 1, exclude_max=True))

@@ -49,17 +49,20 @@ CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folders(tmp_path_factory):
     """The folders of a run of every task."""
     folder = tmp_path_factory.mktemp("runs")
-    for task in TASKS:
+
+    def run(task):
         tables.save(small_tables.trained(task, optional=("notes",)), folder / task)
-    return folder
+        return folder / task
+
+    return small_tables.Made(run)
 
 
 @pytest.fixture(scope="module")
-def models(folder):
-    return {task: cr.load(folder / task) for task in TASKS}
+def models(folders):
+    return small_tables.Made(lambda task: cr.load(folders[task]))
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,7 @@ def close(got, wanted):
 # ---------------------------------------------------------------- predictions
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_answers_are_those_of_the_model(task, models, rows):
     model, ask = models[task], client(models[task])
@@ -116,14 +120,15 @@ def test_the_answers_are_those_of_the_model(task, models, rows):
     close(alone, plain(model, 0, values.tolist(), p))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
-def test_csv_has_the_same_answers(task, models, rows, folder):
+def test_csv_has_the_same_answers(task, models, rows, folders):
     ask = client(models[task])
     frame = pl.DataFrame(rows)
     answer = ask.post("/predict", content=frame.write_csv(), headers={**CSV, "accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
     got = pl.read_csv(answer.content, infer_schema_length=None)
-    wanted = tables.predict(tables.load(folder / task), frame)[0]
+    wanted = tables.predict(tables.load(folders[task]), frame)[0]
     assert got.columns == wanted.columns
     for name in wanted.columns:
         if wanted[name].dtype.is_float():
@@ -195,6 +200,7 @@ def test_the_interface_describes_what_is_answered(task, models, rows):
     assert {*interface["paths"]} == {"/predict", "/explain", "/schema", "/health", "/metrics", "/openapi.json"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_contributions_add_up_to_the_prediction(task, models, rows):
     model, ask = models[task], client(models[task])
@@ -778,8 +784,8 @@ def served(monkeypatch):
     return ran
 
 
-def test_the_command_prints_its_address(folder, served):
-    done = CliRunner().invoke(commands, ["serve", str(folder / "binary"), "--port", "0"])
+def test_the_command_prints_its_address(folders, served):
+    done = CliRunner().invoke(commands, ["serve", str(folders["binary"]), "--port", "0"])
     assert done.exit_code == 0, done.output
     ((_, (host, port)),) = served
     assert host == "127.0.0.1"
@@ -788,9 +794,9 @@ def test_the_command_prints_its_address(folder, served):
     assert "-> ill" in done.output
 
 
-def test_another_host_says_what_that_means(folder, served):
+def test_another_host_says_what_that_means(folders, served):
     done = CliRunner().invoke(
-        commands, ["serve", str(folder / "binary" / "model.safetensors"), "--port", "0", "--host", "0.0.0.0"]
+        commands, ["serve", str(folders["binary"] / "model.safetensors"), "--port", "0", "--host", "0.0.0.0"]
     )
     assert done.exit_code == 0, done.output
     assert "no password and no encryption" in done.output
@@ -807,7 +813,8 @@ def test_another_host_says_what_that_means(folder, served):
         (["{}/network"], "does not hold a table"),
     ],
 )
-def test_the_command_refuses_in_a_sentence(arguments, said, folder, served):
+def test_the_command_refuses_in_a_sentence(arguments, said, folders, served):
+    folder = folders["binary"].parent
     (folder / "network").mkdir(exist_ok=True)
     network = cr.Network(2, [cr.layers.Dense(1)], "squared_error", seed=0)
     cr.save(network, folder / "network" / "model.safetensors", overwrite=True)
@@ -818,9 +825,9 @@ def test_the_command_refuses_in_a_sentence(arguments, said, folder, served):
     assert not served
 
 
-def test_a_port_in_use(folder, served):
+def test_a_port_in_use(folders, served):
     with socket.create_server(("127.0.0.1", 0)) as other:
-        done = CliRunner().invoke(commands, ["serve", str(folder / "binary"), "--port", str(other.getsockname()[1])])
+        done = CliRunner().invoke(commands, ["serve", str(folders["binary"]), "--port", str(other.getsockname()[1])])
     assert done.exit_code == 2
     assert "Address already in use" in done.output
 
@@ -874,9 +881,9 @@ def request(body, path="/predict"):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_service_answers_what_it_has_begun_and_stops(number, folder, rows):
+def test_a_service_answers_what_it_has_begun_and_stops(number, folders, rows):
     body = json.dumps(rows[0]).encode()
-    with Service(folder / "binary") as service, service.connect() as first, service.connect() as second:
+    with Service(folders["binary"]) as service, service.connect() as first, service.connect() as second:
         first.sendall(request(body))
         assert b"200 OK" in answered(first)
         second.sendall(request(body)[:-5])
@@ -892,8 +899,8 @@ def test_a_service_answers_what_it_has_begun_and_stops(number, folder, rows):
 
 
 @pytest.mark.slow
-def test_slow_clients_are_cut_off(folder):
-    with Service(folder / "binary", "--seconds", "1") as service:
+def test_slow_clients_are_cut_off(folders):
+    with Service(folders["binary"], "--seconds", "1") as service:
         sockets = [service.connect() for _ in range(20)]
         silent, header, body = sockets[:3]
         header.sendall(b"POST /predict HTTP/1.1\r\nHo")
@@ -913,9 +920,9 @@ def test_slow_clients_are_cut_off(folder):
 
 
 @pytest.mark.slow
-def test_a_client_that_reads_no_answers_is_cut_off(folder, rows):
+def test_a_client_that_reads_no_answers_is_cut_off(folders, rows):
     body = json.dumps(rows * 100).encode()
-    with Service(folder / "binary", "--seconds", "1") as service, service.connect() as deaf:
+    with Service(folders["binary"], "--seconds", "1") as service, service.connect() as deaf:
         begin = time.monotonic()
         with pytest.raises(ConnectionError):
             deaf.sendall(request(body) * 100)
@@ -924,9 +931,9 @@ def test_a_client_that_reads_no_answers_is_cut_off(folder, rows):
 
 
 @pytest.mark.slow
-def test_bytes_that_are_not_http(folder):
+def test_bytes_that_are_not_http(folders):
     rng = random.Random(0)
-    with Service(folder / "binary") as service:
+    with Service(folders["binary"]) as service:
         for _ in range(300):
             with service.connect() as bad:
                 bad.sendall(rng.randbytes(rng.randrange(1, 2000)) + b"\r\n\r\n")
@@ -939,7 +946,7 @@ def test_bytes_that_are_not_http(folder):
 
 
 @pytest.mark.slow
-def test_the_module_needs_none_of_the_packages_of_training(folder, tmp_path):
+def test_the_module_needs_none_of_the_packages_of_training(folders, tmp_path):
     """With those that `chainrule[serve]` installs alone, a service starts and answers."""
     hidden = ("typer", "rich", "sklearn", "scipy", "polars", "pandas", "skops", "skrub", "matplotlib", "numba", "onnx")
     script = tmp_path / "alone.py"
@@ -952,26 +959,26 @@ def test_the_module_needs_none_of_the_packages_of_training(folder, tmp_path):
         "sys.meta_path.insert(0, Hide())\n"
         "runpy.run_module('chainrule.serve', run_name='__main__')\n"
     )
-    with Service(folder / "regression", code=(str(script),)) as service, service.connect() as one:
+    with Service(folders["regression"], code=(str(script),)) as service, service.connect() as one:
         one.sendall(b"GET /schema HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b'"price"' in answered(one)
         assert service.stopped(signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.slow
-def test_the_command_of_the_container_starts(folder):
+def test_the_command_of_the_container_starts(folders):
     text = (ROOT / "examples" / "serve" / "Dockerfile").read_text()
     python, *command, run, option, host = json.loads(re.search(r"^CMD (.*)", text, re.MULTILINE)[1])
     assert (python, option, host) == ("python", "--host", "0.0.0.0")
     assert f"COPY model.safetensors {run}" in text
-    with Service(folder / "binary" / "model.safetensors", option, host, code=command) as service:
+    with Service(folders["binary"] / "model.safetensors", option, host, code=command) as service:
         check = json.loads(re.search(r"^HEALTHCHECK CMD (.*)", text, re.MULTILINE)[1])[1:]
         subprocess.run([sys.executable, *(word.replace(":8000", f":{service.port}") for word in check)], check=True)
 
 
-def test_without_its_packages_the_command_says_what_to_type(folder, monkeypatch):
+def test_without_its_packages_the_command_says_what_to_type(folders, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    done = CliRunner().invoke(commands, ["serve", str(folder / "binary")])
+    done = CliRunner().invoke(commands, ["serve", str(folders["binary"])])
     assert done.exit_code == 1
     assert 'pip install -e ".[serve]"' in done.output
 
@@ -1054,11 +1061,11 @@ def test_the_page_on_a_telephone(models, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("task", TASKS)
-def test_the_page_in_a_browser(task, folder, tmp_path):
+def test_the_page_in_a_browser(task, folders, tmp_path):
     """The page asks for the typical row at once, and shows its prediction."""
-    with Service(folder / task) as service:
+    with Service(folders[task]) as service:
         page = dumped(f"http://localhost:{service.port}/", tmp_path)
-        about = TestClient(application(cr.load(folder / task)), base_url="http://localhost").get("/schema").json()
+        about = TestClient(application(cr.load(folders[task])), base_url="http://localhost").get("/schema").json()
     assert f'<h1 id="title">Predict {about["target"]}</h1>' in page
     for column in about["columns"]:
         assert f">{column['name']}</label>" in page

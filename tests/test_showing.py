@@ -203,6 +203,7 @@ def test_every_class_that_shows_itself_has_examples():
     assert {cls.__name__ for cls in SHOWN} <= {*EXAMPLES, "Report"}
 
 
+@pytest.mark.slow
 def test_a_long_trace_is_its_summary():
     trace = EXAMPLES["Trace"]["too long"]()
     assert len(trace.html()) > LARGEST
@@ -212,6 +213,7 @@ def test_a_long_trace_is_its_summary():
     assert f"L = {trace.value:.6g} before the step" in shown
 
 
+@pytest.mark.few(14)
 @pytest.mark.filterwarnings("ignore:.*are linear:UserWarning")
 @pytest.mark.parametrize("make", CASES)
 def test_html_stands_alone_and_is_well_formed_escaped_and_bounded(make):

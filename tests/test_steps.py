@@ -166,6 +166,7 @@ def by_hand(optimizer, rates):
     return net.theta
 
 
+@pytest.mark.few(12)
 @every_optimizer
 @pytest.mark.parametrize("rates", [{0: 0.1}, {2: 3.0, 0: 0.5}, {-1: 0.0}], ids=repr)
 def test_a_layer_with_a_rate_of_its_own_is_a_layer_with_an_optimizer_of_its_own(optimizer, rates, kernels):
@@ -269,6 +270,7 @@ def test_a_decay_out_of_range_is_refused(cls, decay):
         cls(weight_decay=decay)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "optimizer", [Momentum(weight_decay=0.1), AdamW(weight_decay=0.1), AdamW(biases=True)], ids=repr
 )

@@ -369,6 +369,7 @@ def trained_all(seeds, folder):
     return [trained(seed, folder / f"run{seed}") for seed in seeds]
 
 
+@pytest.mark.slow
 def test_a_few_tables(tmp_path):
     told, counts = compared(trained_all(FEW, tmp_path), tmp_path)
     assert told == []

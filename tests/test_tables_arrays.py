@@ -173,8 +173,8 @@ def test_two_members_of_one_name(tmp_path):
 
 def test_targets_that_cannot_be_learned(tmp_path):
     for rows, message in (
-        (table(dtype="float64")[:1], r"has 1 row\(s\) with a target, of 1: expected 10 or more"),
-        (np.full((50, 3), np.nan), r"has 0 row\(s\) with a target"),
+        (table(dtype="float64")[:1], "has 1 row with a value for column_7, out of 1: expected at least 10"),
+        (np.full((50, 3), np.nan), "has 0 rows with a value for column_3, out of 50"),
     ):
         np.save(tmp_path / "t.npy", rows)
         with pytest.raises(ValueError, match=message):

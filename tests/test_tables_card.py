@@ -204,6 +204,7 @@ def _said(schema, y, predictions, which):
     return " ".join(sentences(scored(schema, held, {"g": groups(schema, held.frame, "g")})))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", ["right", "normal", "t2", "lognormal"])
 def test_equal_groups_are_seldom_said_to_differ(error):
     """In at most 5% of the tables, of six groups of very different sizes."""
@@ -222,6 +223,7 @@ def test_equal_groups_are_seldom_said_to_differ(error):
     assert more <= times * LEVEL + 2 * math.sqrt(times * LEVEL * (1 - LEVEL))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_worse_group_is_found(task):
     rng, found = np.random.default_rng(1), 0
@@ -309,6 +311,7 @@ def test_a_thousand_groups():
 # ---------------------------------------------------------------- the card
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", [*TARGETS])
 def test_every_number_of_the_card(task):
     run = trained(task, by=["region", "day"])
@@ -367,6 +370,7 @@ def test_every_number_of_the_card(task):
             assert f"- **{100 * value:.1f}%** {name}" in text
 
 
+@pytest.mark.slow
 def test_the_card_of_an_ensemble(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "ensemble", small_tables.small_ensembles)
     run = trained("binary", parameters=None, metric="f1")
@@ -380,6 +384,7 @@ def test_the_card_of_an_ensemble(monkeypatch, tmp_path):
     assert re.search(r"predictions stay within the target's range in the rows trained on, −[\d.]+ to [\d.]+,", number)
 
 
+@pytest.mark.slow
 def test_a_column_of_groups_stays_an_input_unless_it_is_dropped():
     run = trained("binary", by=["region"])
     assert "region" in [column.name for column in run.schema.used]
@@ -403,6 +408,7 @@ def test_an_unknown_column_is_refused_before_training(options, tmp_path, monkeyp
                      by=["region"], drop=["region"])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_with_folds_every_row_is_in_a_group():
     run = trained("regression", rows=90, folds=3, by=["region"])
     rows = table_of(text_of(run), "region")
@@ -410,6 +416,7 @@ def test_with_folds_every_row_is_in_a_group():
     assert "in 3 folds" in facts_of(text_of(run))["rows held out"]
 
 
+@pytest.mark.slow
 def test_with_weights_a_test_file_or_by_time(tmp_path):
     run = trained("regression", keep=["weight"], weight="weight")
     text = text_of(run)
@@ -429,6 +436,7 @@ def test_with_weights_a_test_file_or_by_time(tmp_path):
     assert re.search(r"Tested on \d+ rows with other values of 'who' than those trained on", text)
 
 
+@pytest.mark.slow
 def test_limits_are_those_of_the_data():
     run = trained("multiclass")
     text = text_of(run)
@@ -492,12 +500,14 @@ def test_the_report_has_groups_and_limits_once():
         assert report.count(text) == 1
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_seed_have_the_same_card_to_the_byte():
     one, two = (trained("regression", by=["region", "age"]) for _ in range(2))
     assert one.seconds != two.seconds
     assert text_of(one) == text_of(two)
 
 
+@pytest.mark.slow
 def test_the_file_of_the_command_has_what_repeats_the_run_and_nothing_that_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(saving.converting, "to_onnx", lambda _: (None, "not asked for"))
@@ -527,6 +537,7 @@ def test_the_option_of_the_command(tmp_path, monkeypatch):
     assert "--by" in CliRunner().invoke(app, ["train", "--help"]).output
 
 
+@pytest.mark.slow
 def test_the_digest_of_the_code_is_that_of_the_files_also_in_a_zip(tmp_path):
     root = Path(cr.__file__).parent
     lines = sorted(

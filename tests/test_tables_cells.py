@@ -51,6 +51,7 @@ def worse(texts, rng, times=4):
 # numbers
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("mark", ["", "$", "€", "%", "£", "₹"])
 @pytest.mark.parametrize("group", ["", *GROUPS])
 def test_numbers_of_every_notation(mark, group):
@@ -73,6 +74,7 @@ def written(number, how, rng):
     return rng.choice([f"-{marked}", f"({marked})", f"{marked}-", f"\u2212{marked}", f"{how.mark}-{digits}"])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, derandomize=True)
 @given(
     st.floats(allow_nan=False).flatmap(lambda x: st.sampled_from([repr(x), f"{x:e}", f"{x:.3f}", f"{x:+g}"])),
@@ -84,6 +86,7 @@ def test_any_number_in_any_notation(text, how, rng):
     assert not differences(Column("x", "number", "text", notation=how), [text, how.mark + text, damaged(text, rng)])
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("scale", [*map(tuple, SCALES), tuple(MAGNITUDES), ("EUR", "$", "£", "US$", "CHF", "widgets")])
 def test_amounts_of_every_unit(scale):
     rng = random.Random(scale[0])
@@ -97,6 +100,7 @@ def test_amounts_of_every_unit(scale):
         assert not differences(column, worse(texts, rng, 2))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("unit", CLOCKS)
 def test_times_of_day_and_durations(unit):
     rng = random.Random(unit)
@@ -134,6 +138,7 @@ def unlike(fmt, texts):
     return [found for found in differences(column, texts) if "%y" not in fmt or found[2] is not None]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("day", dates.DAYS)
 def test_dates_of_every_format_that_training_finds(day):
     rng = random.Random(day)
@@ -143,6 +148,7 @@ def test_dates_of_every_format_that_training_finds(day):
             assert not unlike(day + fmt + zone, worse(texts_of(day + fmt + zone, rng), rng, 5))
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     "fmt",
     [
@@ -193,6 +199,7 @@ WHENS = [
 ]
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize("zone", ["", "UTC", "Europe/Berlin", "Asia/Tokyo", "America/St_Johns", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("when", WHENS)
 def test_iso_dates_where_training_had_dates(zone, when):
@@ -263,6 +270,7 @@ VALUES = {
 }  # fmt: skip
 
 
+@pytest.mark.few(60)
 @pytest.mark.parametrize("values", VALUES)
 @pytest.mark.parametrize(("kind", "read_as", "categories"), KINDS)
 def test_columns_of_every_kind_take_values_of_every_type(kind, read_as, categories, values):

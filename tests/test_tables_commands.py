@@ -5,6 +5,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from importlib.util import find_spec
 
@@ -77,6 +79,22 @@ def every(tmp_path_factory):
             rows = frame.select(*small_tables.INPUTS, *goals)
             tables.save(tables.train(rows, ",".join(goals), parameters=small_tables.SHORT), folder / task)
     return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["predict", "drift"])
+def test_predictions_do_without_scikit_learn(runs, command):
+    """Its import would take longer than the prediction of a million rows."""
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(['sklearn', 'scipy', 'pandas', 'skops', 'matplotlib'])\n"
+        "from chainrule.cli import main; main()"
+    )
+    for task in KINDS:
+        arguments = [command, runs / task, runs / f"{task}.csv"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], check=False, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, run(*arguments).stdout), done.stderr
 
 
 @pytest.mark.parametrize("task", KINDS)

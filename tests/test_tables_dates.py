@@ -53,6 +53,7 @@ def test_months_are_dates(fmt):
 MOMENT = dt.datetime(2022, 1, 1, 8)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(
     ("text", "moment"),
     [
@@ -128,6 +129,7 @@ LANGUAGES = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("form", ["{} {} 2022", "{:02}-{}-2022", "{}. {} 2022", "{} {} 2022 08:30"])
 def test_names_of_months_in_other_languages_are_read(language, form):
@@ -179,6 +181,7 @@ def test_six_digits_are_months_where_name_or_values_say_so(name, values):
     assert dates.parse(values.cast(pl.String).str.replace(".0", "", literal=True), "%Y%m")[0].day == 1
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
@@ -213,6 +216,7 @@ def test_other_numbers_are_not_taken_for_months(values):
     assert remarks.find(pl.DataFrame({"month": values * 3}), Schema((column,), (), "regression")) == ()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("texts", "new", "odd"),
     [
@@ -262,6 +266,7 @@ def test_mixed_formats_are_all_read():
     assert read.unique().to_list() == [dt.datetime(2020, 1, 31)]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "texts",
     [

@@ -34,15 +34,20 @@ def quiet(*args, **options):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Return a folder with runs of every task, the table, and their Trained."""
+    """The folders of runs of every task, and the file of their table."""
     folder = tmp_path_factory.mktemp("runs")
     frame = small_tables.frame(400)
-    for task, goals in small_tables.TARGETS.items():
-        names = [n for n in small_tables.INPUTS if n != "street" or task != "multilabel"]
-        trained = quiet(frame.select(*names, *goals), ",".join(goals), parameters=SHORT)
-        tables.save(trained, folder / task)
     frame.write_csv(folder / "table.csv")
-    return folder
+
+    def run(task):
+        goals = small_tables.TARGETS[task]
+        names = [n for n in small_tables.INPUTS if n != "street" or task != "multilabel"]
+        tables.save(quiet(frame.select(*names, *goals), ",".join(goals), parameters=SHORT), folder / task)
+        return folder / task
+
+    runs = small_tables.Made(run)
+    runs["table.csv"] = folder / "table.csv"
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,7 @@ def test_the_p_value_is_scipys(numbers):
     assert found["a"].p_value == pytest.approx(expected * tests, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_rows_of_the_same_source_rarely_move(numbers):
     """One time in twenty at most, over many tables of training."""
     rng = np.random.default_rng(1)
@@ -143,15 +149,16 @@ def test_few_rows_are_said_to_be_few(numbers):
     assert "1 row is too few" in one.verdict
 
 
+@pytest.mark.slow
 def test_every_task_has_its_predictions(runs):
-    frame = pl.read_csv(runs / "table.csv", infer_schema=False)
+    frame = pl.read_csv(runs["table.csv"], infer_schema=False)
     for task, expected in {
         "binary": {"predicted class", "confidence"},
         "multiclass": {"predicted class", "confidence"},
         "regression": {"prediction"},
         "multilabel": {"predicted sold", "predicted late", "confidence"},
     }.items():
-        found = cr.load(runs / task).drift(frame)
+        found = cr.load(runs[task]).drift(frame)
         assert {s.name for s in found.shifts if s.kind == "prediction"} == expected, task
         assert not found.moved, (task, str(found))
         assert found.rows == 400
@@ -233,18 +240,18 @@ def command(*arguments):
 
 
 def test_the_command_has_a_status_for_scripts(runs, tmp_path):
-    same = command(runs / "binary", runs / "table.csv")
+    same = command(runs["binary"], runs["table.csv"])
     assert same.exit_code == 0, same.output
     assert "400 rows of" in same.output
     assert "Nothing moved" in same.output
-    text = pl.read_csv(runs / "table.csv", infer_schema=False)
+    text = pl.read_csv(runs["table.csv"], infer_schema=False)
     text.with_columns(size=pl.lit("?!"), city=pl.lit("Atlantis")).write_csv(tmp_path / "odd.csv")
-    odd = command(runs / "binary", tmp_path / "odd.csv")
+    odd = command(runs["binary"], tmp_path / "odd.csv")
     assert odd.exit_code == 3
     assert "! size" in odd.output
     assert "! city" in odd.output
     assert "treated as missing" in odd.output  # instead of an error: it is what moved
-    assert command(runs / "binary", runs / "table.csv", "--psi", "9").exit_code == 0
+    assert command(runs["binary"], runs["table.csv"], "--psi", "9").exit_code == 0
 
 
 def test_the_command_refuses_what_is_not_a_table(runs, tmp_path):
@@ -253,12 +260,12 @@ def test_the_command_refuses_what_is_not_a_table(runs, tmp_path):
     (tmp_path / "run").mkdir()
     shutil.copy(tmp_path / "model.safetensors", tmp_path / "run")
     for where in (tmp_path / "run", tmp_path / "none"):
-        done = command(where, runs / "table.csv")
+        done = command(where, runs["table.csv"])
         assert done.exit_code == 2
         assert done.output.count("\n") <= 2, done.output
-    assert "--psi: expected a number in (0, inf), got 0.0" in command(runs / "binary", "rows.csv", "--psi", "0").output
+    assert "--psi: expected a number in (0, inf), got 0.0" in command(runs["binary"], "rows.csv", "--psi", "0").output
     (tmp_path / "empty.csv").write_text("")
-    assert "is empty" in command(runs / "binary", tmp_path / "empty.csv").output
+    assert "is empty" in command(runs["binary"], tmp_path / "empty.csv").output
 
 
 def test_large_tables_are_counted_from_a_sample(monkeypatch):

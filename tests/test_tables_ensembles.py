@@ -164,7 +164,7 @@ def test_the_terminal_tells_what_is_done(tmp_path, monkeypatch):
 def test_a_killed_run_resumes_to_the_same_model(tmp_path):
     """Bit for bit, and nothing is left of the checkpoints."""
     frame(6000).drop("grade", "spent", "since").write_csv(tmp_path / "t.csv")
-    command = [sys.executable, "-m", "chainrule.cli", "train", "t.csv", "--target", "left", "--quiet"]
+    command = [sys.executable, "-m", "chainrule", "train", "t.csv", "--target", "left", "--quiet"]
 
     def complete(*more):
         done = subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)

@@ -93,6 +93,7 @@ def brute_force(model, row, background, about):
     return value(()), found
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", KINDS)
 def test_contributions_are_shapley_values(loaded, task):
     model, rows = loaded[task], rows_of()
@@ -214,6 +215,7 @@ def test_sampled_values_are_within_their_standard_errors_and_add_up():
     np.testing.assert_array_equal(again.values, found.values)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("columns", [30, 200, 3000])
 def test_the_work_is_bounded_for_many_columns(columns):
     rng, counts = np.random.default_rng(0), []
@@ -300,6 +302,7 @@ def nearest_single(model, row, background, reached):
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "wanted"), [("binary", None), ("multiclass", 2), ("multiclass", None), ("regression", "above 300")]
 )
@@ -517,6 +520,7 @@ def run(*arguments, status=0):
     return result
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", KINDS)
 def test_explain_begins_with_the_contributions(runs, loaded, task):
     given = ("--wanted", "above 200") if task == "regression" else ()
@@ -533,6 +537,7 @@ def test_explain_begins_with_the_contributions(runs, loaded, task):
     assert float(line.replace(",", "")) == pytest.approx(found.base, abs=0.005 * abs(found.base))
 
 
+@pytest.mark.slow
 def test_changes_of_explain_change_what_predict_says(runs, loaded, tmp_path):
     frame = pl.read_csv(runs / "rows.csv")
     rows = frame.to_dicts()
@@ -563,6 +568,7 @@ def test_without_a_row_the_worst_prediction_is_explained(runs, tmp_path):
     assert "row 1 is explained: the first one, as there are no actual" in run("explain", runs / "binary", table).stderr
 
 
+@pytest.mark.slow
 def test_options_of_explain(runs, tmp_path):
     frame = pl.read_csv(runs / "rows.csv")
     source, others = tmp_path / "few.csv", tmp_path / "others.csv"
@@ -595,6 +601,7 @@ def test_options_of_explain(runs, tmp_path):
         assert match in " ".join(result.output.split()), result.output
 
 
+@pytest.mark.slow
 def test_the_page_of_an_explanation_has_bars_on_both_sides(runs, tmp_path):
     run("explain", runs / "binary", runs / "rows.csv", "--row", "3", "--out", tmp_path / "row.html")
     page = (tmp_path / "row.html").read_text(encoding="utf-8")

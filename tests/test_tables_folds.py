@@ -52,6 +52,7 @@ def fits(monkeypatch):
     return found
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("target", ["y", "label"])
 def test_every_row_is_predicted_once_by_a_pipeline_that_has_not_seen_it(fits, target):
     table = frame().drop("y" if target == "label" else "label")
@@ -80,6 +81,7 @@ def test_the_scores_are_those_of_all_predictions_together():
     assert run.baselines["mean"]["R²"] < 0.05 < 0.99 < run.baselines["linear model"]["R²"]
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_cross_validated_too(monkeypatch):
     monkeypatch.setattr(models, "ensemble", small_tables.small_ensembles)
     run = quiet(frame().drop("y"), "label", folds=2)
@@ -88,6 +90,7 @@ def test_an_ensemble_is_cross_validated_too(monkeypatch):
     assert run.scores["log loss"] == pytest.approx(metrics.log_loss(run.held_out.y, p, labels=["no", "yes"]))
 
 
+@pytest.mark.slow
 def test_groups_stay_together_and_time_goes_on(fits):
     quiet(frame().drop("label"), "y", folds=3, group="who", numeric=["when"], parameters=SHORT)
     who = np.arange(90) % 9
@@ -100,6 +103,7 @@ def test_groups_stay_together_and_time_goes_on(fits):
     assert len(run.held_out.y) < 90  # the first rows are never predicted
 
 
+@pytest.mark.slow
 def test_the_run_is_saved_with_the_network_of_all_rows(tmp_path):
     run = quiet(frame().drop("label"), "y", folds=3, parameters=SHORT)
     notes = tables.save(run, tmp_path / "run")
@@ -116,6 +120,7 @@ def test_the_run_is_saved_with_the_network_of_all_rows(tmp_path):
     assert again.config["settings"]["folds"] == 3
 
 
+@pytest.mark.slow
 def test_the_importance_of_columns_is_that_of_rows_not_trained_on():
     run = quiet(frame().drop("label"), "y", folds=3, parameters=SHORT)
     held = run.held_out
@@ -124,6 +129,7 @@ def test_the_importance_of_columns_is_that_of_rows_not_trained_on():
     assert collect(run, seconds=5).importance.rows == len(held.inputs) == 30
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_scores():
     one, two, other = (quiet(frame(), "y", folds=2, seed=s, parameters=SHORT).scores for s in (1, 1, 2))
     assert one == two != other
@@ -134,6 +140,7 @@ def test_the_time_is_shared_by_all_fits():
     assert options.arguments(100, "binary")["max_minutes"] == 2.0
 
 
+@pytest.mark.slow
 def test_progress_names_the_fold(monkeypatch):
     monkeypatch.setattr(models, "ensemble", small_tables.small_ensembles)
     said = []
@@ -177,6 +184,7 @@ def test_a_class_in_one_fold_only_is_refused():
         quiet(table.drop("y"), "label", folds=3, group="who", fast=True)
 
 
+@pytest.mark.slow
 def test_the_option_of_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame().write_csv("table.csv")
@@ -189,6 +197,7 @@ def test_the_option_of_the_command(tmp_path, monkeypatch):
     assert "omit it" in refused.output
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_during_the_folds_is_resumed(tmp_path, monkeypatch):
     """The network itself is trained first: it comes from its checkpoint, and the folds are evaluated again."""
     monkeypatch.chdir(tmp_path)

@@ -220,6 +220,7 @@ def test_infinities_and_dates_are_remarked_on():
 CELL = st.one_of(st.none(), st.integers(-(2**62), 2**62), st.floats(), st.text(max_size=9), st.booleans(), st.dates())
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(st.lists(CELL, min_size=1, max_size=20))
 def test_any_values_have_a_kind(values):

@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import small_tables
 from bounded import calls
 from chainrule.files.values import ModelFileError
-from chainrule.tables import saving, skops_files, trusted, unpacking
+from chainrule.tables import run_files, saving, skops_files, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
@@ -194,7 +194,7 @@ def test_json_that_would_take_far_more_memory_than_its_size_is_refused(folder, n
 
 
 def test_large_files_are_not_read(folder, monkeypatch):
-    monkeypatch.setattr(saving, "LARGEST_CONFIG", 10)
+    monkeypatch.setattr(run_files, "LARGEST_CONFIG", 10)
     with pytest.raises(ModelFileError, match="more than chainrule writes"):
         saving.load(folder)
 

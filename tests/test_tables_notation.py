@@ -236,6 +236,7 @@ def test_trained_and_predicted_from_files_of_two_writers(tmp_path, file):
     assert one.equals(two)
 
 
+@pytest.mark.slow
 def test_the_option_is_of_train_tune_the_script_and_predict(tmp_path, file):
     lines = [f"{1 + i}.{(7 * i) % 1000:03d};{'no' if i % 3 else 'yes'}" for i in range(60)]
     path = file("a;y\n" + "\n".join(lines) + "\n")

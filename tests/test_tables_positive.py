@@ -28,6 +28,7 @@ def table(y):
     return pl.DataFrame({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2], "y": y})
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("y", "log"), [(PRICES, True), (WAITS, False)])
 def test_no_prediction_is_negative_and_the_better_way_is_chosen(y, log, tmp_path):
     """The kind: a price that is predicted below zero."""
@@ -49,6 +50,7 @@ def test_no_prediction_is_negative_and_the_better_way_is_chosen(y, log, tmp_path
     assert found["prediction"].max() <= 10 * y.max() * (1 + 1e-9) or not log
 
 
+@pytest.mark.slow
 def test_the_script_makes_the_same_choice(tmp_path, capsys):
     table(PRICES).write_csv(tmp_path / "t.csv")
     script = tables.script(tmp_path / "t.csv", "y", parameters=QUICK)

@@ -25,6 +25,7 @@ def said(*columns):
     return remarks.find(frame, schema)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("texts", "unit", "numbers"),
     [
@@ -66,6 +67,7 @@ def test_amounts_times_and_durations_are_numbers(texts, unit, numbers):
     assert (column.low, column.high) == (pytest.approx(min(numbers)), pytest.approx(max(numbers)))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "texts",
     [

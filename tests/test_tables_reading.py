@@ -183,6 +183,7 @@ def test_what_is_said_overrides_what_is_found_out(file):
     assert read(words, expected=["b"]).frame.columns == ["a", "b"]  # the target that somebody named
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns(file):
     names = [f"c{i}" for i in range(10_000)]
     table = read(file("t.csv", "\n".join([",".join(names), *[",".join("12" for _ in names)] * 3])))
@@ -309,6 +310,7 @@ COLUMNS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     COLUMNS,
@@ -325,6 +327,7 @@ def test_what_polars_writes_is_read_back(tmp_path, columns, delimiter, encoding,
     assert_frame_equal(read(path).frame, frame)
 
 
+@pytest.mark.slow
 @settings(
     derandomize=True, max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

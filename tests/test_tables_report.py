@@ -186,6 +186,7 @@ def calibration_curve(y, p):
 class TestIntervals:
     """A 95 % interval holds the true score 95 times in a hundred."""
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "task"),
         [
@@ -372,6 +373,7 @@ class TestHardCases:
         assert not re.search(r"\bnan\b|\binf\b", text)
         return page.text
 
+    @pytest.mark.few(5)
     @pytest.mark.parametrize("task", EVERY)
     @pytest.mark.parametrize("n", [0, 1, 2, 3])
     def test_few_rows(self, task, n):
@@ -620,6 +622,7 @@ class TestCollect:
         assert "Column importance" not in build(run, seconds=0).markdown
 
 
+@pytest.mark.slow
 def test_the_inputs_of_a_shuffled_column_are_its_shuffled_inputs():
     """So the importance of a column of any type is measured without preparing the rows again."""
     table = small_tables.frame().drop(["grade", "price", "sold", "late"])

@@ -149,6 +149,7 @@ def evaluated(*arguments, status=0):
     return result
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", ["class", "number"])
 def test_evaluate_compares_with_training_and_scores_groups(folder, task):
     result = evaluated(folder / task, folder / "new.csv", "--by", "region")
@@ -175,6 +176,7 @@ def test_evaluate_refuses_an_unknown_group_before_it_prints_scores(folder):
     assert "--by: there is no column 'regoin'. Did you mean 'region'?" in result.stderr
 
 
+@pytest.mark.slow
 def test_few_rows_are_evaluated(folder, tmp_path):
     frame = pl.read_csv(folder / "new.csv")
     for count in (1, 2, 5):

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 import warnings
@@ -11,13 +12,14 @@ import warnings
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import chainrule as cr
 import small_tables
 from chainrule import tables
 from chainrule.files.container import TABLE, opened, read_array, read_header, write_file
 from chainrule.files.values import ModelFileError
-from chainrule.tables import models
+from chainrule.tables import models, run_files
 from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.serving.steps import STEPS
 from test_package import HIDE
@@ -41,16 +43,19 @@ def small():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, small):
-    """Return a folder with the runs of every task, with one network and as an ensemble, and the table."""
+    """The folders of runs of every task, with one network and as an ensemble."""
     folder = tmp_path_factory.mktemp("runs")
-    frame = small_tables.frame(120)
-    for task, goals in small_tables.TARGETS.items():
-        rows = frame.select(*(n for n in small_tables.INPUTS if n != "street" or task != "multilabel"), *goals)
-        tables.save(quiet(rows, ",".join(goals), parameters=SHORT), folder / f"{task}-single")
-        tables.save(
-            quiet(rows, ",".join(goals), metric="f1" if task == "binary" else None), folder / f"{task}-ensemble"
-        )
-    return folder
+
+    def run(name):
+        task, kind = name.split("-")
+        goals = small_tables.TARGETS[task]
+        inputs = (n for n in small_tables.INPUTS if n != "street" or task != "multilabel")
+        options = {"parameters": SHORT} if kind == "single" else {"metric": "f1" if task == "binary" else None}
+        trained = quiet(small_tables.frame(120).select(*inputs, *goals), ",".join(goals), **options)
+        tables.save(trained, folder / name)
+        return folder / name
+
+    return small_tables.Made(run)
 
 
 every_run = pytest.mark.parametrize("run", [f"{task}-{kind}" for task in TASKS for kind in ("single", "ensemble")])
@@ -88,11 +93,15 @@ def perturbed(frame, seed=1):
 
 
 def agree(folder, frame, rows):
-    """Compare the predictions of the pipeline for a frame with those of NumPy alone for the same rows."""
+    """Compare the predictions of the pipeline for a frame with those of NumPy alone for the same rows and frame."""
     saved, model = tables.load(folder), cr.load(folder)
-    expected = tables.predict(saved, frame, interval=0.8 if saved.schema.task == "regression" else None)[0]
+    interval = 0.8 if saved.schema.task == "regression" else None
+    expected, notes = tables.predict(saved, frame, interval=interval)
+    found, same_notes = tables.predict(model, frame, interval=interval)
+    scale = np.abs(expected["prediction"].to_numpy()).max() if interval else 1.0
+    assert_frame_equal(found, expected, check_exact=False, rel_tol=0, abs_tol=1e-6 * scale)
+    assert same_notes == notes
     if saved.schema.task == "regression":
-        scale = np.abs(expected["prediction"].to_numpy()).max()
         low, high = model.predict_interval(rows, coverage=0.8)
         for name, values in (("prediction", model.predict(rows)), ("low", low), ("high", high)):
             np.testing.assert_allclose(values, expected[name].to_numpy(), rtol=0, atol=1e-6 * scale)
@@ -114,15 +123,15 @@ def agree(folder, frame, rows):
 def test_the_same_answers_as_the_pipeline(runs, run):
     frame = small_tables.frame(150, seed=3).select(small_tables.INPUTS)
     for rows in (frame, perturbed(frame)):
-        agree(runs / run, rows, rows.to_dicts())
-        agree(runs / run, rows, {name: rows[name].to_list() for name in rows.columns})
-        agree(runs / run, rows, rows)
-    agree(runs / run, frame[:1], frame.row(0, named=True))
+        agree(runs[run], rows, rows.to_dicts())
+        agree(runs[run], rows, {name: rows[name].to_list() for name in rows.columns})
+        agree(runs[run], rows, rows)
+    agree(runs[run], frame[:1], frame.row(0, named=True))
 
 
 def test_every_step_is_among_the_runs(runs):
     steps = {type(step) for name in ("binary-single", "binary-ensemble")
-             for step in steps_of(tables.load(runs / name).pipeline[0], tables.load(runs / name).schema)}  # fmt: skip
+             for step in steps_of(tables.load(runs[name]).pipeline[0], tables.load(runs[name]).schema)}  # fmt: skip
     assert {step.__name__ for step in steps} == STEPS.keys()
 
 
@@ -130,10 +139,10 @@ def test_every_step_is_among_the_runs(runs):
 def test_the_file_alone_is_enough(runs, run, tmp_path):
     """One file, without the folder, and the estimator in it as before."""
     file = tmp_path / "model.safetensors"
-    file.write_bytes((runs / run / "model.safetensors").read_bytes())
+    file.write_bytes((runs[run] / "model.safetensors").read_bytes())
     rows = small_tables.frame(5).select(small_tables.INPUTS).to_dicts()
-    np.testing.assert_array_equal(cr.load(file).predict(rows), cr.load(runs / run).predict(rows))
-    estimator = tables.load(runs / run).pipeline[-1]
+    np.testing.assert_array_equal(cr.load(file).predict(rows), cr.load(runs[run]).predict(rows))
+    estimator = tables.load(runs[run]).pipeline[-1]
     kind = type(getattr(estimator, "regressor_", estimator))
     assert kind.load(file).n_features_in_ == cr.load(file).inputs(rows).shape[1]
 
@@ -145,16 +154,16 @@ def test_numpy_and_safetensors_are_enough(runs):
     for name in ("binary-ensemble", "regression-single"):
         code = (
             "import json, chainrule as cr; "
-            f"model = cr.load({str(runs / name)!r}); print(model.predict(json.loads({json.dumps(rows)!r})).tolist())"
+            f"model = cr.load({str(runs[name])!r}); print(model.predict(json.loads({json.dumps(rows)!r})).tolist())"
         )
         script = HIDE.rpartition("runpy")[0] + code
         result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
-        assert result.stdout.strip() == str(cr.load(runs / name).predict(rows).tolist())
+        assert result.stdout.strip() == str(cr.load(runs[name]).predict(rows).tolist())
 
 
 def test_wrong_rows_are_refused_in_a_sentence(runs):
-    model = cr.load(runs / "binary-ensemble")
+    model = cr.load(runs["binary-ensemble"])
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)
     for change, message in (
         ({"rooms": "many"}, "'rooms' is a number, but row 1 has 'many'"),
@@ -173,11 +182,11 @@ def test_wrong_rows_are_refused_in_a_sentence(runs):
     with pytest.raises(ValueError, match="predict_interval: the table predicts classes"):
         model.predict_interval([row])
     with pytest.raises(ValueError, match="predict_proba: the table predicts a number"):
-        cr.load(runs / "regression-ensemble").predict_proba([row])
+        cr.load(runs["regression-ensemble"]).predict_proba([row])
 
 
 def test_notes_and_repr(runs):
-    model = cr.load(runs / "binary-ensemble")
+    model = cr.load(runs["binary-ensemble"])
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)
     model.predict([{**row, "city": "Oslo", "colour": "red"}])
     notes = " ".join(model.notes)
@@ -185,18 +194,18 @@ def test_notes_and_repr(runs):
     assert "The column 'colour' is not in the schema: ignored." in notes
     assert repr(model).startswith("TableModel(size, rooms, garden, city, street, ... -> ill: 'no', 'yes')")
     assert model.classes_.tolist() == ["no", "yes"]
-    assert repr(cr.load(runs / "regression-single")).endswith("-> price)")
-    assert cr.load(runs / "multilabel-single").classes_.tolist() == ["sold", "late"]
+    assert repr(cr.load(runs["regression-single"])).endswith("-> price)")
+    assert cr.load(runs["multilabel-single"]).classes_.tolist() == ["sold", "late"]
 
 
 # ---------------------------------------------------------------- files
 
 
 def test_a_run_of_an_earlier_version_is_a_pipeline(runs, tmp_path):
-    file = runs / "binary-single" / "model.safetensors"
+    file = runs["binary-single"] / "model.safetensors"
     folder = tmp_path / "run"
     folder.mkdir()
-    for path in (runs / "binary-single").iterdir():
+    for path in (runs["binary-single"]).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     kind, description, arrays, metadata = parts(file)
     plain = {name: array for name, array in arrays.items() if not name.startswith(TABLE)}
@@ -205,7 +214,24 @@ def test_a_run_of_an_earlier_version_is_a_pipeline(runs, tmp_path):
     loaded = cr.load(folder)
     assert isinstance(loaded, tables.SavedRun)
     frame = small_tables.frame(5).select(small_tables.INPUTS)
-    assert tables.predict(loaded, frame)[0].equals(tables.predict(tables.load(runs / "binary-single"), frame)[0])
+    assert tables.predict(loaded, frame)[0].equals(tables.predict(tables.load(runs["binary-single"]), frame)[0])
+
+
+def test_a_folder_has_a_model_that_needs_no_pipeline(runs, tmp_path):
+    assert run_files.load_model(runs / "binary-single") is None  # it has a column of text
+    trained = quiet(small_tables.frame(120).select("size", "city", "built", "ill"), "ill")
+    tables.save(trained, tmp_path / "run")
+    model = run_files.load_model(tmp_path / "run")
+    assert isinstance(model, tables.TableModel)
+    frame = perturbed(small_tables.frame(150, seed=3)).select("size", "city", "built")
+    found, expected = tables.predict(model, frame)[0], tables.predict(tables.load(tmp_path / "run"), frame)[0]
+    assert_frame_equal(found, expected, check_exact=False, rel_tol=0, abs_tol=1e-6)
+    for name in ("pipeline.skops", "model.safetensors", "schema.json"):
+        other = tmp_path / "other"
+        shutil.copytree(tmp_path / "run", other, dirs_exist_ok=True)
+        shutil.copy(runs / "binary-single" / name, other / name)
+        with pytest.raises(ModelFileError, match=f"{name}: it was changed after saving"):
+            run_files.load_model(other)
 
 
 def parts(file):
@@ -256,7 +282,7 @@ def name(d, kind, field):
 
 @pytest.mark.parametrize("what", DAMAGE)
 def test_a_damaged_table_is_refused(runs, tmp_path, what):
-    kind, description, arrays, _ = parts(runs / "binary-single" / "model.safetensors")
+    kind, description, arrays, _ = parts(runs["binary-single"] / "model.safetensors")
     about = json.loads(arrays[TABLE].tobytes())
     damage, message = DAMAGE[what]
     before = arrays[TABLE]
@@ -269,7 +295,7 @@ def test_a_damaged_table_is_refused(runs, tmp_path, what):
 
 
 def test_a_damaged_unit_is_refused(runs, tmp_path):
-    kind, description, arrays, _ = parts(runs / "regression-single" / "model.safetensors")
+    kind, description, arrays, _ = parts(runs["regression-single"] / "model.safetensors")
     good = json.loads(arrays[TABLE].tobytes())
     for unit in (
         None, {}, {**good["unit"], "scale": 0.0}, {**good["unit"], "center": None}, {**good["unit"], "scale": "1"},
@@ -307,7 +333,7 @@ def test_a_model_goes_to_another_process(runs):
     """As pools and clusters send it."""
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)
     for name in ("binary-ensemble", "regression-single"):
-        model = cr.load(runs / name)
+        model = cr.load(runs[name])
         for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
             np.testing.assert_array_equal(other.predict(row), model.predict(row))
 

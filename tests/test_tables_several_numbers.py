@@ -52,6 +52,7 @@ def run(request, tmp_path_factory):
     return trained, folder
 
 
+@pytest.mark.few(1)
 def test_the_scores_are_those_of_each_number_and_their_mean(run):
     trained, _ = run
     y, p = trained.held_out.y, trained.held_out.predictions
@@ -84,6 +85,7 @@ def test_the_interval_of_the_mean_agrees_with_the_jackknife():
     assert (high - low) / 2 / 1.966 == pytest.approx(error, rel=0.05)
 
 
+@pytest.mark.slow
 def test_baselines_of_several_numbers_are_those_of_each():
     table, test = homes(), homes(50, 1)
     y = table.select(GOALS).to_numpy()
@@ -163,6 +165,7 @@ def test_one_of_them_is_explained(run):
         tables.contributions(model, ROW, label="rents")
 
 
+@pytest.mark.slow
 def test_the_commands(run, tmp_path, monkeypatch):
     _, folder = run
     monkeypatch.chdir(tmp_path)
@@ -224,6 +227,7 @@ int main(void) {
 """
 
 
+@pytest.mark.few(1)
 def test_intervals_in_code(run, tmp_path):
     _, folder = run
     model = cr.load(folder)
@@ -267,6 +271,7 @@ def test_units_and_missing_values_in_several_targets():
         quiet(bad)
 
 
+@pytest.mark.slow
 def test_the_search_for_a_network(tmp_path):
     short = {"max_iter": 2}
     tuned = tables.tune(homes(80), GOALS, trials=2, folds=2, out=tmp_path / "study", parameters=short)
@@ -274,6 +279,7 @@ def test_the_search_for_a_network(tmp_path):
     assert 0 < tuned.value < 2
 
 
+@pytest.mark.slow
 def test_cross_validation_and_weights():
     trained = quiet(homes(60), folds=3, weight="age")
     assert trained.held_out.y.shape == (60, 2)

@@ -222,6 +222,7 @@ class TestBombs:
         with pytest.raises(ValueError, match=r"t.xlsx is corrupt: .*declares a type of document"):
             read("t.xlsx")
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize("ending", ["bz2", "xz", "zip"])
     def test_archives(self, ending, monkeypatch):
         monkeypatch.setenv(unpacking.VARIABLE, "1MB")

@@ -181,6 +181,7 @@ def test_what_only_helps_is_not_named(y, other):
     assert warned(y, other=other) == []
 
 
+@pytest.mark.slow
 def test_a_copy_among_many_columns_and_rows_is_found():
     rows = 5000
     y = np.where(np.arange(rows) < 20, "rare", "often")
@@ -202,6 +203,7 @@ WRITTEN = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("kind", ["frame", "CSV", "Parquet"])
 @pytest.mark.parametrize("said", WRITTEN)
 def test_amounts_and_durations_are_predicted_in_their_unit(said, kind, tmp_path):
@@ -226,6 +228,7 @@ def heavy():
     return frame, tables.train(frame, "y", parameters={"max_iter": 300})
 
 
+@pytest.mark.slow
 def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     assert trained.schema.targets[0].notation.unit == "kg"
@@ -241,6 +244,7 @@ def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     assert plain.scores == trained.scores
 
 
+@pytest.mark.slow
 def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     grams = frame.with_columns(y=pl.Series([f"{1000 * n:.0f} g" for n in MADE]))
@@ -259,6 +263,7 @@ def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
     np.testing.assert_allclose(tested.test["y"], MADE, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # what is advised after four epochs
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_printed_script_reads_amounts_and_durations_the_same(ending, tmp_path):

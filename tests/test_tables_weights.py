@@ -30,6 +30,7 @@ def quiet(source, target="y", **options):
         return tables.train(source, target, **options)
 
 
+@pytest.mark.slow
 def test_the_weights_reach_the_network_the_ensemble_and_the_baselines(monkeypatch):
     """Each ``fit`` gets the weights of its own rows."""
     table = frame().with_columns(label=(pl.col("y") > 0).cast(pl.String))
@@ -130,6 +131,7 @@ def test_tuning_weights_its_folds():
     ).folds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"parameters": SHORT}, {"minutes": None}])
 def test_the_script_gives_the_same_scores(tmp_path, options, monkeypatch):
     options = {name: value for name, value in options.items() if value is not None}
@@ -145,6 +147,7 @@ def test_the_script_gives_the_same_scores(tmp_path, options, monkeypatch):
     assert f"RMSE {run.scores['RMSE']}" in said.getvalue()
 
 
+@pytest.mark.slow
 def test_a_streamed_table_gives_the_same_network(tmp_path):
     path = tmp_path / "table.csv"
     frame(200).write_csv(path)

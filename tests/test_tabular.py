@@ -1,5 +1,6 @@
 """TabularClassifier and TabularRegressor: the recipe, scikit-learn's contract, and input as people have it."""
 
+import itertools
 import json
 import math
 import pickle
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import nullcontext
 from decimal import Decimal
 from multiprocessing import get_context
 
@@ -27,7 +29,7 @@ from chainrule.estimators import _folds, _recipe, _tabular
 from chainrule.estimators._folds import folds, log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
-from chainrule.training import engine
+from chainrule.training import engine, loop
 from test_estimators_contract import checks
 
 RNG = np.random.default_rng(0)
@@ -68,6 +70,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 # ---------------------------------------------------------------- one seed, one model
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_the_same_bits_with_any_number_of_threads(kind):
     make, y = KINDS[kind]
@@ -78,6 +81,7 @@ def test_the_same_bits_with_any_number_of_threads(kind):
         assert other.history_.to_dict() == one.history_.to_dict()
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_the_same_bits_for_frames_and_arrays(kind):
     make, y = KINDS[kind]
@@ -97,6 +101,7 @@ def test_the_same_bits_for_frames_and_arrays(kind):
         np.testing.assert_array_equal(outputs(make().fit(rows, y), rows), outputs(numbers, X))
 
 
+@pytest.mark.slow
 def test_another_seed_is_another_model():
     one, other = (classifier(random_state=seed).fit(X, LABELS) for seed in (0, 1))
     assert not np.array_equal(one.predict_proba(X), other.predict_proba(X))
@@ -104,6 +109,7 @@ def test_another_seed_is_another_model():
     assert not np.array_equal(*unseeded)
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_a_row_of_weight_zero_is_as_if_it_were_not_there(kind):
     make, y = KINDS[kind]
@@ -119,6 +125,7 @@ def test_a_row_of_weight_zero_is_as_if_it_were_not_there(kind):
     )
 
 
+@pytest.mark.slow
 def test_weights_count_and_class_weights_are_weights():
     weight = np.where(LABELS == "ant", 20.0, 1.0)
     plain, heavy = classifier().fit(X, LABELS), classifier().fit(X, LABELS, weight)
@@ -251,6 +258,7 @@ def test_the_temperature_of_many_rows_is_that_of_a_part(monkeypatch):
     assert temperature(t, logits, w) == temperature(t[::4], logits[::4], w[::4])
 
 
+@pytest.mark.slow
 def test_the_temperature_calibrates():
     iris = load_iris()
     rows = np.random.default_rng(0).permutation(150)
@@ -318,6 +326,7 @@ def test_blocks_of_rows_are_predicted_as_all_at_once(monkeypatch, linear):
     np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_linear_share_is_the_best_convex_mixture():
     linear_data = X @ np.array([1.0, -2.0, 0.5, 0.0]) + 0.1 * RNG.normal(size=90)
     model = regressor(max_iter=3, linear="auto").fit(X, linear_data)
@@ -355,6 +364,7 @@ def test_the_linear_model_is_that_of_scikit_learn():
     np.testing.assert_allclose(out[held].ravel(), theirs)
 
 
+@pytest.mark.slow
 def test_intervals_cover_new_rows():
     data, y = make_friedman1(2_000, noise=1.0, random_state=0)
     data, y, new, truth = data[:600], y[:600], data[600:], y[600:]
@@ -389,6 +399,7 @@ def test_networks_have_the_parametrization_that_is_documented(recorded):
     assert fit.members_[0].loss.label_smoothing == 0.1
 
 
+@pytest.mark.slow
 def test_epochs_follow_the_number_of_rows(recorded):
     for rows, passes in ((90, 4), (2_000, 1)):  # 8 steps of 64 rows in each of 64 epochs
         model = cr.TabularClassifier(1, hidden_layer_sizes=(2,), linear=False, random_state=0)
@@ -410,14 +421,15 @@ class Clock:
         self.now, self.per_row = 0.0, per_row
         train = Members._train
 
-        def slow(made, member):
+        def slow(made, member, interrupted):
             self.now += self.per_row * len(member.rows)
-            return train(made, member)
+            return train(made, member, interrupted)
 
         monkeypatch.setattr(Members, "_train", slow)
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
+@pytest.mark.slow
 def test_a_time_limit_reduces_the_epochs_and_then_the_rows(monkeypatch, recorded):
     clock = Clock(monkeypatch, 1.0)  # an epoch of five members: 5 · 72 s, in one thread
     options = {"n_jobs": 1, "max_iter": 50}
@@ -514,6 +526,17 @@ def test_ctrl_c_keeps_the_best_epoch(calls, threads, expected):
     assert "Traceback" not in done.stderr
 
 
+def test_ctrl_c_ends_an_epoch_after_a_batch(monkeypatch, recorded):
+    asked = itertools.count()
+    monkeypatch.setattr(loop, "BLOCK_SECONDS", 0.0)  # it is asked after every batch
+    monkeypatch.setattr(_tabular, "deferred_interrupt", lambda: nullcontext(lambda: next(asked) > 100))
+    with pytest.warns(UserWarning, match=r"Training interrupted in epoch \d+: the best epoch so far is kept"):
+        model = classifier(batch_size=4, n_jobs=1).fit(X, LABELS)
+    batches = math.ceil(len(X) * 4 / 5 / 4)
+    assert [member.state.t % batches for member in recorded["made"].members].count(0) == 4
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
 def test_a_divergence_keeps_the_best_epoch_or_says_what_to_do():
     with pytest.warns(UserWarning, match=r"Training diverged in epoch \d: the best epoch so far is kept"):
         model = regressor(learning_rate_init=1e4).fit(X, Y)
@@ -542,6 +565,7 @@ def test_check_estimator(kind):
     assert skipped <= {"check_array_api_input", "check_classifiers_multilabel_output_format_decision_function"}
 
 
+@pytest.mark.few(1)
 @every_kind
 def test_a_fitted_model_is_cloned_pickled_and_shared(kind):
     make, y = KINDS[kind]
@@ -568,6 +592,7 @@ def test_a_spawned_process_predicts_and_fits_the_same():
         np.testing.assert_array_equal(pool.submit(model.fit, X, Y).result().predict(X), model.predict(X))
 
 
+@pytest.mark.slow
 def test_the_reference_kernels_give_nearly_the_same(monkeypatch):
     compiled = regressor().fit(X, Y)
     monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
@@ -631,6 +656,7 @@ GOOD = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", GOOD)
 def test_unusual_columns_and_targets_are_learned_from(name):
     rows, y = GOOD[name]
@@ -787,6 +813,7 @@ def test_columns_are_compared_by_name():
     assert np.isfinite(unseen).all()
 
 
+@pytest.mark.slow
 def test_categories_by_name_index_and_mask():
     codes = FRAME.assign(q=np.arange(90) % 3)
     expected = regressor().fit(codes.assign(q=pd.Categorical(codes["q"])), Y).predict(codes)

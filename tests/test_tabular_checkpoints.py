@@ -59,6 +59,7 @@ def killed_in(monkeypatch):
     return arrange
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("calls", [5, 6, 13, 24, 29])
 @pytest.mark.parametrize("options", [{"n_jobs": 1}, {"n_jobs": 2}, {"weight_decay": 0.0, "batch_size": 7}], ids=str)
 def test_an_interrupted_fit_resumes_to_the_bit(tmp_path, killed_in, calls, options):
@@ -93,9 +94,9 @@ def test_checkpoints_are_seconds_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "write", lambda folder, made, *_, **__: written.append(made.members[0].epoch))
     train = Members._train
 
-    def slow(made, member):
+    def slow(made, member, interrupted):
         now[0] += 0.25
-        return train(made, member)
+        return train(made, member, interrupted)
 
     monkeypatch.setattr(Members, "_train", slow)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -108,9 +109,9 @@ def test_a_time_limit_is_part_of_the_checkpoint(tmp_path, killed_in, monkeypatch
     options = {"max_iter": 50, "max_minutes": 5.0, "n_jobs": 1}
     train, now = Members._train, [0.0]
 
-    def slow(made, member):
+    def slow(made, member, interrupted):
         now[0] += len(member.rows)
-        return train(made, member)
+        return train(made, member, interrupted)
 
     monkeypatch.setattr(Members, "_train", slow)
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
@@ -123,6 +124,7 @@ def test_a_time_limit_is_part_of_the_checkpoint(tmp_path, killed_in, monkeypatch
     same(regressor(checkpoint=tmp_path, **options).fit(X, Y), whole)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("change", "data", "what"),
     [

@@ -43,6 +43,7 @@ def trained(X, t, **options):
     return net.theta, {name: history[name] for name in history.columns if name != "seconds"}
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("many", [0, network.MANY], ids=["by the engine", "by layers"])
 def test_the_same_training(stored, many, monkeypatch):
@@ -68,6 +69,7 @@ def test_checkpoints_of_an_array_in_memory_and_in_a_file_are_the_same(stored, tm
         trained(mapped[::-1], t, callbacks=[Checkpoint(tmp_path / "b")], resume=tmp_path / "b")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kernels")
 def test_no_row_is_copied(tmp_path):
     np.save(tmp_path / "X.npy", np.random.default_rng(0).random((10_000, 400), np.float32))
@@ -87,6 +89,7 @@ def test_no_row_is_copied(tmp_path):
         assert peak < 0.3 * mapped.nbytes, f"{peak:,} of {mapped.nbytes:,} bytes"
 
 
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_early_stopping_of_estimators(stored, kind):

@@ -101,6 +101,7 @@ def follow(block: str, package: Path, tests: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_recipe_of_contributing_works(tmp_path):
     pytest.importorskip("onnx")
     package, tests = tmp_path / "src" / "chainrule", tmp_path / "tests"

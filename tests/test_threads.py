@@ -234,6 +234,7 @@ def test_the_environment_and_the_argument_override_the_choice(monkeypatch):
         seen(threads=0)
 
 
+@pytest.mark.slow
 def test_libraries_loaded_later_are_limited_too():
     """SciPy brings a BLAS of its own, which is not there before its first import."""
     code = """

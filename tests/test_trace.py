@@ -197,6 +197,7 @@ class TestNumbers:
         assert float(loss.worked[-1].rpartition("= ")[2].replace("−", "-")) == pytest.approx(dy, rel=1e-3)
         assert all(check.ok for check in trace.checks)
 
+    @pytest.mark.few(15)
     @pytest.mark.parametrize("training", [False, True])
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_worked_entries_are_right(self, name, training):
@@ -319,6 +320,7 @@ UNWORKED = {"ELU", "Identity", "LeakyReLU", "SELU", "Softmax"}  # with cases, su
 
 
 class TestChecks:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer_has_a_checked_entry(self, name):
         network, rows = around(name)
@@ -330,6 +332,7 @@ class TestChecks:
         quotients = [check.quotient for check in trace.checks]
         assert all(re.fullmatch(r"\(L\((.*) \+ h\) − L\(\1 − h\)\) / 2h", quotient) for quotient in quotients)
 
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_the_entries_that_are_asked_for_are_worked_out_and_checked(self, name):
         network, rows = around(name)
@@ -411,6 +414,7 @@ class TestEquations:
         classes = public_classes(module, base).values()
         assert not [cls for cls in classes if cls not in EQUATIONS and not hasattr(cls, "equations")]
 
+    @pytest.mark.few(16)
     @pytest.mark.parametrize(
         "thing",
         [
@@ -619,6 +623,7 @@ class TestSteps:
                 *["W"] * (decay > 0), "m of W", "v of W", "m̂ of W", "v̂ of W", "W"
             ]  # fmt: skip
 
+    @pytest.mark.few(6)
     @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
     def test_every_optimizer(self, case):
         """The steps are those of the optimizer itself, and the arithmetic of each line gives the number at its end."""
@@ -677,6 +682,7 @@ class TestSteps:
 
 
 class TestCode:
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_the_lines_are_those_of_the_library(self, name):
         network, rows = around(name)
@@ -747,20 +753,24 @@ class TestWidth:
         trace = cr.trace(small(), [0.5, -1.0], 1)
         assert trace.text() == trace.text(80) == f"{trace}\n"
 
+    @pytest.mark.few(8)
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer(self, name):
         network, rows = around(name, "softmax_cross_entropy")
         self.fits(cr.trace(network, rows(3), [1, 0, 1], training=True), 80, 100)
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
     def test_every_optimizer_in_steps(self, case):
         self.fits(cr.trace(small(), [0.5, -1.0], 1, optimizer=case.optimizer, steps=3), 80, 100)
 
+    @pytest.mark.few(3)
     @pytest.mark.parametrize("loss", variants.every_loss(), ids=repr)
     def test_every_loss(self, loss):
         t = [[1.0, 0.0]] if not loss.takes_labels else [1]
         self.fits(cr.trace(small(loss), [[1e-7, -1e9]], t, sample_weight=[123456.789]), 80)
 
+    @pytest.mark.slow
     def test_wide_arrays_long_names_and_a_photograph(self):
         class AVeryLongNameOfALayerThatSomebodyHasWrittenInAHurryOnAFridayAfternoon(Layer):
             equations: ClassVar = {
@@ -784,6 +794,7 @@ class TestWidth:
 
 
 class TestRenderings:
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("loss", public_classes(losses, Loss))
     def test_every_loss(self, loss):
         network = small(loss, outputs=2)
@@ -843,6 +854,7 @@ class TestRenderings:
                     assert name == (str(array.entry[-1]) if array.values.size > 1 else "")
                     assert marked.text.replace("−", "-") == NumberFormat(array.values, 4)(array.values[array.entry])
 
+    @pytest.mark.slow
     def test_images_of_several_channels_are_shown_slice_by_slice(self):
         class Flat(Layer):
             def output(self, input_shape):
@@ -1007,6 +1019,7 @@ class TestCommandLine:
         assert result.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_steps_optimizer_and_training(self, run_folder):
         out = explain(run_folder, "--row", 3, "--optimizer", "momentum", "--steps", 2, "--training").stdout
         assert "2 steps of Momentum, η = 0.1" in out

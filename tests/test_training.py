@@ -86,6 +86,7 @@ def test_same_seed_same_theta_in_one_process():
     assert digest(4) != digest(5)
 
 
+@pytest.mark.slow
 def test_same_seed_same_theta_in_two_processes():
     script = (
         "import hashlib, numpy as np, chainrule as cr\n"

@@ -47,6 +47,7 @@ def tune(*arguments, status=0):
     return done
 
 
+@pytest.mark.slow
 def test_options_for_a_network_are_fixed(monkeypatch):
     from chainrule.tables import tuning  # noqa: PLC0415  (an extra)
 
@@ -79,6 +80,7 @@ def test_options_for_a_network_are_fixed(monkeypatch):
     assert settings["patience"] == 7
 
 
+@pytest.mark.slow
 def test_the_metric_chooses():
     assert "search     maximizes the F1 score over" in tune("--epochs", 1, "--metric", "f1").stdout
     settings = json.loads(Path("runs/t-tune/config.json").read_text(encoding="utf-8"))
@@ -88,6 +90,7 @@ def test_the_metric_chooses():
     assert "--metric: the target is a class: expected one of accuracy" in tune("--metric", "mae", status=2).stderr
 
 
+@pytest.mark.slow
 def test_the_threshold_decides_in_every_file_of_the_run():
     tune("--epochs", 40, "--learning-rate", 0.03, "--batch-size", 8, "--threshold", 0.6)
     run = Path("runs/t-tune")

@@ -36,6 +36,7 @@ FLOORS = [
     ["export", "serve"],
     ["playground"],
     ["cli"],
+    ["__main__"],
 ]
 FREE = {""}  # the package itself: it hands out names, and imports nothing that is not asked for
 

@@ -37,7 +37,7 @@ def drift(
     """
     check_real("drift", "--psi", psi, 0, open_low=True)
     require("polars", "tables")
-    from chainrule.cli.table_runs import drifted  # noqa: PLC0415  (an extra)
+    from chainrule.cli.table_predictions import drifted  # noqa: PLC0415  (an extra)
     from chainrule.tables.sources.names import shown  # noqa: PLC0415  (an extra)
 
     found, notes = drifted(folder, source, psi, **options.reading())

@@ -11,7 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import is_table_run
-from chainrule.cli.kinds import commands_of
+from chainrule.cli.kinds import predictions_of
 from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, ReadOptions, option, takes_options
 from chainrule.tables.sources.names import is_several
 
@@ -67,9 +67,9 @@ def predict(
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None} | options.reading()
     if into_parts:
-        commands_of(folder).predict_parts(folder, source, out, overwrite=overwrite, **given)
+        predictions_of(folder).predict_parts(folder, source, out, overwrite=overwrite, **given)
         return
-    commands_of(folder).predict(folder, source, out, **given)
+    predictions_of(folder).predict(folder, source, out, **given)
 
 
 def is_folder(out: Path, source: str) -> bool:

@@ -1,11 +1,8 @@
-"""The commands on the folder of a run on a table: evaluate, predict, explain, check and export."""
+"""The commands on the folder of a run on a table that need its pipeline: evaluate, explain, check and export."""
 
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
-import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,31 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._internal.memory import return_freed_memory
 from chainrule._internal.names import reworded
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
 from chainrule.cli import json_output, report, table_scores, tables
 from chainrule.cli.checks import Check
-from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.cli.output import printable, say, tell
+from chainrule.cli.table_predictions import refuse_data
 from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
 from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
-from chainrule.tables import (
-    SavedRun,
-    Schema,
-    converting,
-    files,
-    load,
-    models,
-    output,
-    parts,
-    predicting,
-    row_inputs,
-    scores,
-)
+from chainrule.tables import SavedRun, Schema, converting, load, models, row_inputs, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.explaining import Asked, check_row, explain, explanation
@@ -48,9 +33,7 @@ from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
 from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
-from chainrule.tables.serving.drift import Drift
 from chainrule.tables.sources.names import shown
-from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
 if TYPE_CHECKING:
@@ -58,7 +41,6 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-ENDS = ("low", "high")  # of intervals
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown
 WORDS = {
@@ -216,107 +198,8 @@ def to_onnx(folder: Path, out: Path) -> None:
     tell(f"{out}: {len(content):,} bytes. {said}")
 
 
-def drifted(folder: Path, source: str, psi: float, **reads: Any) -> tuple[Drift, tuple[str, ...]]:
-    """Return the comparison of the rows of a table with those of training, and notes."""
-    model = model_file.load(folder / "model.safetensors")
-    table = read(source, schema=model.schema, **reads)
-    frame, notes = check(table.frame, model.schema, coerce=True)
-    return model.drift(frame, psi), (*table.notes[1:], *notes)
-
-
-def predict(
-    folder: Path,
-    source: str,
-    out: Path | None,
-    *,
-    interval: float | None = None,
-    coerce: bool = False,
-    keep: Sequence[str] = (),
-    data: Path | None = None,
-    **reads: Any,
-) -> None:
-    """Write the predictions for the rows of a table; ``reads`` say how it is read."""
-    if out is not None:
-        output.kind(out)  # rejected before anything is read
-    saved = _loaded(folder, data)
-    if source != "-" and files.is_large(source):
-        with tempfile.TemporaryDirectory() as place:  # nothing is printed before all rows have been checked
-            if out is None and json_output.is_asked():
-                raise ValueError("--json: the file is large: give a file for the predictions with --out.")
-            path = out or Path(place, "predictions.csv")
-            kind = output.kind(path)
-            if kind not in ("csv", "parquet"):
-                raise ValueError(f"--out: {path}: large files are predicted in chunks, into .csv or .parquet.")
-            rows, notes = files.predict_file(
-                saved,
-                source,
-                path,
-                parquet=kind == "parquet",
-                interval=interval,
-                coerce=coerce,
-                keep=keep,
-                show=Printer(),
-                **reads,
-            )
-            if out is None:
-                with path.open("rb") as file:
-                    shutil.copyfileobj(file, sys.stdout.buffer)
-                sys.stdout.buffer.flush()
-    else:
-        table = read(source, schema=saved.schema, **reads)
-        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce, keep=keep)
-        rows, notes = frame.height, (*table.notes[1:], *notes)
-        if out is None and json_output.is_asked():
-            json_output.record(predictions=_predicted(frame, saved.schema, keep))
-        elif out is None:
-            write_data(frame.write_csv())
-        else:
-            output.write(frame, out)
-    _record(saved, folder, source, rows, out)
-    for note in notes:
-        say(f"Note: {note}")
-    if out is not None:
-        say(f"Wrote {counted(rows)} to {out}")
-
-
-def predict_parts(
-    folder: Path, source: str, out: Path, *, overwrite: bool, data: Path | None = None, **given: Any
-) -> None:
-    """Write the predictions for the rows of files as parts in a folder; ``given`` are arguments of ``predict``."""
-    return_freed_memory()
-    saved = _loaded(folder, data)
-    rows, notes = parts.predict_files(
-        saved, folder / "model.safetensors", source, out, overwrite=overwrite, show=Printer(), **given
-    )
-    _record(saved, folder, source, rows, out)
-    for note in notes:
-        say(f"Note: {note}")
-    say(f"Wrote {counted(rows)} to {out}")
-
-
-def _record(saved: SavedRun, folder: Path, source: str, rows: int, out: Path | None) -> None:
-    names = saved.schema.classes or [column.name for column in saved.schema.targets]
-    json_output.record(kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=saved.schema.task,
-                       target=[column.name for column in saved.schema.targets],
-                       classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
-
-
-def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:
-    """Return predictions for programs."""
-    found = []
-    several = len(schema.targets) > 1
-    for row in frame.iter_rows(named=True):
-        of: dict[str, Any] = {"kept": {name: row.pop(name) for name in keep}} if keep else {}
-        p = [row.pop(name) for name in [*row] if name.startswith("p_")]
-        parts = {part: [row[name] for name in row if name.startswith(f"{part}_")] for part in ("prediction", *ENDS)}
-        of |= {part: values for part, values in parts.items() if values} if several else row
-        found.append(of | ({"probabilities": p} if p else {}))
-    return found
-
-
 def _loaded(folder: Path, data: Path | None) -> SavedRun:
-    if data is not None:
-        raise ValueError("--data applies only to data sets, not tables: omit it.")
+    refuse_data(data)
     return load(folder)
 
 

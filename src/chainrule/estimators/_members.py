@@ -17,16 +17,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chainrule._internal.threads import blas_threads, choose_threads
 from chainrule._internal.typing import Array
-from chainrule.advice import left_to_the_caller
-from chainrule.estimators._contract import Continued
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 from chainrule.training import engine
+from chainrule.training.batches import Batches
+from chainrule.training.callbacks import Run
 from chainrule.training.history import History
-from chainrule.training.loop import DivergenceError, train
+from chainrule.training.lifecycle import DivergedError
+from chainrule.training.loop import run_epoch
+from chainrule.training.state import Steps, Work
 
 SMOOTHED = 3  # epochs, whose mean score is compared
 
@@ -45,6 +48,14 @@ class Member:
     values: dict[int, Array] = field(default_factory=dict)  # parameters by epoch
     logits: dict[int, Array] = field(default_factory=dict)  # of the held-out rows
     busy: bool = False
+    steps: Steps | None = field(default=None, init=False)  # made once, for all epochs
+    predict: Callable[[], Array] | None = field(default=None, init=False)
+
+    def shuffle(self, order: Array) -> None:
+        """Put the rows in the order of the next epoch, which depends on the seed and the epoch alone."""
+        rng = np.random.default_rng([*self.seed.generate_state(4), self.epoch])
+        for part in order.reshape(-1, len(self.rows)):
+            part[:] = rng.permutation(self.rows)
 
 
 @dataclass
@@ -92,8 +103,9 @@ class Members:
 
         def work() -> None:
             try:
-                while (member := self._next(until)) is not None:
-                    self._epoch(member, on_epoch, interrupted)
+                with blas_threads(1):
+                    while (member := self._next(until)) is not None:
+                        self._epoch(member, on_epoch, interrupted)
             except BaseException:
                 self.stopped = "ended by an error"  # for the other threads
                 raise
@@ -113,16 +125,17 @@ class Members:
     def _epoch(self, member: Member, on_epoch: Callable[[int, int], None], interrupted: Callable[[], bool]) -> None:
         began = time.monotonic()
         try:
-            with np.errstate(over="ignore", invalid="ignore"):  # reported as a divergence
-                loss, logits = self._train(member)
-        except DivergenceError:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # reported as a divergence
+                trained = self._train(member, interrupted)
+        except DivergedError:
             self.stopped = f"diverged in epoch {member.epoch + 1}"
             return
-        with self._lock:
-            self._deliver(member, loss, logits)
-            on_epoch(self.members.index(member), member.epoch)
+        if trained is not None:
+            with self._lock:
+                self._deliver(member, *trained)
+                on_epoch(self.members.index(member), member.epoch)
         if interrupted():
-            self.stopped = f"interrupted in epoch {member.epoch}"
+            self.stopped = f"interrupted in epoch {member.epoch + (trained is None)}"
         elif self.scores and 2 * time.monotonic() - began > self.deadline:  # no time for another like it
             self.stopped = "ended when the time was up"
 
@@ -136,33 +149,30 @@ class Members:
             member.busy = True
             return member
 
-    def _train(self, member: Member) -> tuple[float, Array]:
-        """Train a member for one epoch; return its loss, and its predictions for the held-out rows."""
-        epoch, network = member.epoch, member.network
-        rng = np.random.default_rng([*member.seed.generate_state(4), epoch])
-        order = np.concatenate([rng.permutation(member.rows) for _ in range(self.passes)])
-        with left_to_the_caller():
-            history = train(
-                network,
-                self.X[order],
-                self.t[order],
-                optimizer=self.optimizer,
-                state=member.state,
-                schedule=Continued(self.schedule, epoch, self.epochs),
-                layer_rates=self.layer_rates,
-                sample_weight=None if self.weight is None else self.weight[order],
-                epochs=1,
-                batch_size=min(self.batch_size, len(order)),
-                shuffle=False,
-                threads=1,
-                seed=0,
-            )
+    def _train(self, member: Member, interrupted: Callable[[], bool]) -> tuple[float, Array] | None:
+        """Train a member for one epoch; return its loss and its outputs for the held-out rows. None if interrupted."""
+        if member.steps is None or member.predict is None:
+            member.steps = self._steps(member)
+            held_out, nothing = self.X[member.held_out], np.zeros((0, *member.network.output_shape), self.X.dtype)
+            member.predict = engine.predictor(member.network, held_out) if len(held_out) else lambda: nothing
+        member.steps.run.epoch = member.epoch + 1
+        if not run_epoch(member.steps, (), interrupted):
+            return None
+        return member.steps.mean(member.steps.losses), member.predict()
+
+    def _steps(self, member: Member) -> Steps:
+        network, rows = member.network, np.tile(member.rows, self.passes)
+        t = network.loss.targets(self.t, network.output_shape[0], network.dtype)
+        size = min(self.batch_size, len(rows))
+        batches = Batches(self.X, t, self.weight, rows, size, network.dtype, member)
+        work = Work(
+            network, batches, self.optimizer, member.state, self.schedule, (), None, member.seed, choose_threads(0, 1),
+            layer_rates=self.layer_rates,
+        )  # fmt: skip
+        history = History(())
+        steps = engine.steps(work, Run(network, history, (), self.epochs, len(batches), batches.rows))
         self.engine = history.engine
-        held_out = self.X[member.held_out]
-        if not len(held_out):
-            return history["loss"][-1], np.zeros((0, *network.output_shape))
-        logits = engine.logits(network, held_out, threads=1)  # even for few rows: the machine code is loaded
-        return history["loss"][-1], network.logits(held_out) if logits is None else logits
+        return steps
 
     def _deliver(self, member: Member, loss: float, logits: Array) -> None:
         """Keep the results of an epoch, score it if this member was the last, and forget what is no longer needed."""

@@ -70,15 +70,19 @@ class Labels:
     sparse: bool = False
     thresholds: Array | None = None  # of :func:`thresholds`
 
-    def from_outputs(self, p: Array) -> Array:
-        """Return the label for each row of probabilities; for multilabel targets, a row of 0 and 1."""
+    def of(self, chosen: Array) -> Array:
+        """Return the labels with these indices; for multilabel targets, the rows of 0 and 1 as they are."""
+        return chosen if self.target == "multilabel-indicator" else self.classes[chosen]
+
+    def chosen(self, p: Array) -> Array:
+        """Return the index of the class for each row of probabilities; for multilabel targets, a row of 0 and 1."""
         limits = self.thresholds
         if self.target == "multiclass" or (self.target == "binary" and p.shape[1] == 2):
-            return self.classes[(p if limits is None else p / limits).argmax(axis=1)]
+            return (p if limits is None else p / limits).argmax(axis=1)
         chosen = (p > (0.5 if limits is None else limits[-p.shape[1] :])).astype(int)
         if self.target == "multilabel-indicator":
             return chosen
-        return self.classes[np.minimum(chosen.ravel(), len(self.classes) - 1)]  # there may be a single class
+        return np.minimum(chosen.ravel(), len(self.classes) - 1)  # there may be a single class
 
 
 @dataclass

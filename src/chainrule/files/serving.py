@@ -155,12 +155,14 @@ class Classifier(_Model):
 
     def predict_both(self, X: Any) -> tuple[Array, Array]:
         """Return the labels and the probabilities of the rows of X, from one pass."""
+        chosen, shares = self.choices(X)
+        return self._labels.of(chosen), shares
+
+    def choices(self, X: Any) -> tuple[Array, Array]:
+        """Return the index of the class, or a row of 0 and 1, for each row of X, and the probabilities."""
         p = self._outputs(X)
-        shares = np.hstack([1 - p, p]) if p.shape[1] == 1 else p
-        if self.ensemble is None:
-            return self._labels.from_outputs(p), shares
-        chosen = self.ensemble.chosen(p)
-        return (chosen if self._labels.target == "multilabel-indicator" else self.classes_[chosen]), shares
+        chosen = self._labels.chosen(p) if self.ensemble is None else self.ensemble.chosen(p)
+        return chosen, np.hstack([1 - p, p]) if p.shape[1] == 1 else p
 
     def __repr__(self) -> str:
         first = ", ".join(repr(label) for label in self.classes_[:5].tolist())

@@ -11,8 +11,8 @@ from chainrule._internal.typing import Array
 from chainrule.tables import baselines, leaks, scores, splitting
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
+from chainrule.tables.fitted_model import outputs
 from chainrule.tables.fitted_steps import prepared
-from chainrule.tables.predicting import outputs
 from chainrule.tables.report import uncertainty
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema

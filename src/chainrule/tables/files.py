@@ -12,6 +12,7 @@ from chainrule.files.writing import writing
 from chainrule.tables._polars import pl
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.result import SavedRun
+from chainrule.tables.serving.model import TableModel
 from chainrule.tables.streaming.opening import needs_streaming, open_rows
 from chainrule.tables.streaming.progress import Meter, State
 
@@ -24,7 +25,7 @@ def is_large(path: str | os.PathLike[str]) -> bool:
 
 
 def predict_file(
-    run: SavedRun,
+    run: SavedRun | TableModel,
     path: str | os.PathLike[str],
     out: Path,
     *,
@@ -39,7 +40,7 @@ def predict_file(
 
     Parameters
     ----------
-    run : SavedRun
+    run : SavedRun or TableModel
     path, out : path
         ``out`` is replaced once all rows are predicted.
     parquet : bool

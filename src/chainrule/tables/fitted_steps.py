@@ -52,6 +52,24 @@ def prepared(prepare: Any, schema: Schema) -> Callable[[pl.DataFrame], Array]:
     return lambda frame: np.hstack([part(frame) for part in parts])
 
 
+def of_frames(steps: Sequence[Step]) -> Callable[[pl.DataFrame], Array]:
+    """Return the steps of a model file as a function of a frame, as :func:`prepared` does for a pipeline."""
+    return lambda frame: np.hstack([_computed(step, frame) for step in steps])
+
+
+def _computed(step: Step, frame: pl.DataFrame) -> Array:
+    if isinstance(step, Lookup):
+        return _rows_of(step, frame)
+    return step({name: _array(frame[name]) for name in step.columns})
+
+
+def _array(values: pl.Series) -> Array:
+    """Return the values of a column as steps take them: dates are seconds since 1970."""
+    if values.dtype.is_temporal():
+        return values.dt.timestamp("us").to_numpy() / 1e6
+    return values.to_numpy()
+
+
 def _rows_of(step: Lookup, frame: pl.DataFrame) -> Array:
     """Return the row of the lookup table for each value of a column."""
     (name,), others = step.columns, len(step.keys)

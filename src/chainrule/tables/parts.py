@@ -16,6 +16,7 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import ending
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.result import SavedRun
+from chainrule.tables.serving.model import TableModel
 from chainrule.tables.sources import remote, several
 from chainrule.tables.sources.names import is_database, is_local, place, shown
 from chainrule.tables.streaming import scratch
@@ -31,7 +32,7 @@ Begun = dict[str, tuple[list[str], int]]
 
 
 def predict_files(
-    run: SavedRun,
+    run: SavedRun | TableModel,
     model: Path,
     source: str,
     out: Path,
@@ -51,7 +52,7 @@ def predict_files(
 
     Parameters
     ----------
-    run : SavedRun
+    run : SavedRun or TableModel
     model : Path
         The file with the networks of the run, which the parts must share.
     source : str

@@ -13,25 +13,25 @@ import numpy as np
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.threads import blas_threads, choose_threads, work_alone
 from chainrule._internal.typing import Array
-from chainrule.tables import models, targets
+from chainrule.tables import targets
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
-from chainrule.tables.fitted_steps import first_step, prepared
+from chainrule.tables.fitted_steps import of_frames
 from chainrule.tables.frames import as_frame
-from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.reading import read
 from chainrule.tables.result import SavedRun, Trained
-from chainrule.tables.schema import Column, Schema
+from chainrule.tables.schema import Column
+from chainrule.tables.serving.model import TableModel
 from chainrule.tables.streaming.on_disk import OnDisk
 
-__all__ = ["Predictor", "check", "outputs", "predict", "seen_values"]
+__all__ = ["Predictor", "check", "predict"]
 
 BLOCK = 2**27  # bytes of the prepared inputs of a block of rows
 
 
 def predict(
-    run: SavedRun | Trained,
+    run: SavedRun | Trained | TableModel,
     data: Any,
     *,
     interval: float | None = None,
@@ -42,7 +42,8 @@ def predict(
 
     Parameters
     ----------
-    run : SavedRun or Trained
+    run : Trained, or SavedRun or TableModel
+        As :func:`chainrule.tables.train`, :func:`chainrule.tables.load` and :func:`chainrule.load` return it.
     data : path, data frame of polars or pandas, dict, or list of dicts
         Anything that :func:`chainrule.tables.train` takes; a dictionary has columns, or the values of one row. A file
         is read in the same format as for training. The rows are checked by :func:`check`.
@@ -94,15 +95,15 @@ class Predictor:
 
     def __init__(
         self,
-        run: SavedRun | Trained,
+        run: SavedRun | Trained | TableModel,
         *,
         interval: float | None = None,
         coerce: bool = False,
         keep: Sequence[str] = (),
         whole: bool = True,
     ) -> None:
-        self.schema, self._network, self._half = run.schema, run.pipeline[-1], None
-        self._prepared = prepared(run.pipeline[0], run.schema)
+        self.schema, self._half = run.schema, None
+        self._model = _Served(run) if isinstance(run, TableModel) else _fitted(run)
         self.keep = [keep] if isinstance(keep, str) else [*keep]
         self._others = {*self.keep} - {column.name for column in run.schema.used}
         if interval is not None:
@@ -111,10 +112,9 @@ class Predictor:
                     f"interval: expected a network that predicts a number; this one predicts the class "
                     f"{self.schema.target!r}."
                 )
-            self._half = run.widths.half(interval)
-        self._checker = Checker(self.schema, coerce=coerce, seen=seen_values(run.pipeline), whole=whole)
-        inputs = getattr(models.inside(run.pipeline[-1]), "n_features_in_", len(self.schema.used))
-        self._rows = max(1, min(2**16, BLOCK // (8 * int(inputs))))
+            self._half = self._model.half(interval)
+        self._checker = Checker(self.schema, coerce=coerce, seen=self._model.seen, whole=whole)
+        self._rows = max(1, min(2**16, BLOCK // (8 * self._model.inputs)))
 
     def look(self, names: Sequence[str]) -> None:
         """Refuse a table without a required column, or without one to keep, by its column names."""
@@ -167,8 +167,7 @@ class Predictor:
         )
 
     def _block(self, rows: pl.DataFrame) -> pl.DataFrame:
-        X = self._prepared(cast(rows, self.schema.columns))
-        return _predictions(self._network, self.schema, X, self._half)
+        return self._as_frame(*self._model.outputs(self._model.prepare(cast(rows, self.schema.columns))))
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on all rows so far, and the unit of the predictions."""
@@ -176,51 +175,39 @@ class Predictor:
         told = (f"the predictions of {name!r} are in {unit}, as in training." for name, unit in units.items())
         return (*self._checker.notes(), *told)
 
-
-def seen_values(pipeline: Any) -> dict[str, list[str]]:
-    """Return the known values of each high-cardinality column."""
-    for name, fitted, names in pipeline[0].transformers_:
-        if name == "many":
-            known = first_step(fitted).categories_
-            return {column: list(map(str, seen)) for column, seen in zip(names, known, strict=True)}
-    return {}
-
-
-def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
-    """Return predictions (numbers, class indices, or 0 and 1 for each label) and probabilities (None for numbers)."""
-    if schema.task == "regression":
-        return network.predict(X), None
-    p = network.predict_proba(X)
-    limits = models.thresholds(network)
-    if schema.task == "multilabel":
-        return (p > (0.5 if limits is None else limits)).astype(int), p
-    return (p if limits is None else p / limits).argmax(axis=1), p
+    def _as_frame(self, y: Array, p: Array | None) -> pl.DataFrame:
+        schema, half = self.schema, self._half
+        if p is None:
+            y = np.asarray(y, dtype=np.float64)
+            found = {"prediction": y}
+            if half is not None:
+                found |= {"low": np.maximum(y - half, self._model.least), "high": y + half}
+            if y.ndim == 1:
+                return pl.DataFrame(found)
+            return pl.DataFrame(
+                {f"{n}_{c.name}": of[:, i] for n, of in found.items() for i, c in enumerate(schema.targets)}
+            )
+        if schema.task == "multilabel":
+            chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
+            return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
+        classes = pl.Series(schema.classes).gather(y)
+        return pl.DataFrame({"prediction": classes, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
 
 
-def _predictions(network: Any, schema: Schema, X: Array, half: Any) -> pl.DataFrame:
-    y, p = outputs(network, schema, X)
-    if p is None:
-        y = np.asarray(y, dtype=np.float64)
-        found = {"prediction": y}
-        if half is not None:
-            found |= {"low": np.maximum(y - half, _least(network)), "high": y + half}
-        if y.ndim == 1:
-            return pl.DataFrame(found)
-        return pl.DataFrame(
-            {f"{n}_{c.name}": of[:, i] for n, of in found.items() for i, c in enumerate(schema.targets)}
-        )
-    if schema.task == "multilabel":
-        chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
-        return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
-    classes = pl.Series(schema.classes).gather(y)
-    return pl.DataFrame({"prediction": classes, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
+class _Served:
+    """A model file as a predictor needs it: as :class:`chainrule.tables.fitted_model.FittedModel`."""
+
+    def __init__(self, model: TableModel) -> None:
+        self.seen, self.inputs, self.half, self.least = (
+            model.seen, model.model.n_features_in_, model.table.widths.half, model.least,
+        )  # fmt: skip
+        self.prepare, self.outputs = of_frames(model.table.steps), model.choices
 
 
-def _least(network: Any) -> Any:
-    """Return the least number that is predicted: 0 or -∞, for each target."""
-    if models.is_ensemble(network):
-        return np.where(network.ensemble_.unit.low >= 0, 0.0, -np.inf)
-    return 0.0 if isinstance(network.transformer_, PositiveTarget) else -np.inf
+def _fitted(run: SavedRun | Trained) -> Any:
+    from chainrule.tables.fitted_model import FittedModel  # noqa: PLC0415  (start-up time: scikit-learn)
+
+    return FittedModel(run)
 
 
 def _values(column: Column) -> Array:

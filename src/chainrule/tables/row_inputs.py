@@ -13,9 +13,9 @@ from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, empty_row
+from chainrule.tables.fitted_model import seen_values
 from chainrule.tables.fitted_steps import first_step
 from chainrule.tables.formats import HOLE
-from chainrule.tables.predicting import seen_values
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
 

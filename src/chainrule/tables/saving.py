@@ -7,11 +7,9 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +18,9 @@ from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier,
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.files import ensembles, networks
 from chainrule.files.container import opened, read_header, write_file
-from chainrule.files.values import ModelFileError, parse, shown
+from chainrule.files.values import ModelFileError, shown
 from chainrule.files.writing import replacing
-from chainrule.tables import converting, intervals, models, skops_files, trusted, unpacking
+from chainrule.tables import converting, intervals, models, skops_files, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
 from chainrule.tables.fitted_steps import steps_of
@@ -32,16 +30,24 @@ from chainrule.tables.report import page
 from chainrule.tables.report.card import card
 from chainrule.tables.report.collect import collect, versions
 from chainrule.tables.result import SavedRun, Trained
-from chainrule.tables.schema import LARGEST, Schema
+from chainrule.tables.run_files import (
+    CARD,
+    CONFIG,
+    FILES,
+    FORMAT,
+    HISTORY,
+    LOADED,
+    NETWORK,
+    ONNX,
+    PAGE,
+    PIPELINE,
+    SCHEMA,
+    TEXT,
+    read_config,
+    verified,
+)  # fmt: skip
+from chainrule.tables.schema import Schema
 from chainrule.tables.serving import files as serving
-
-FORMAT = 1
-PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
-HISTORY, PAGE, TEXT, CARD, ONNX = "history.csv", "report.html", "report.md", "card.md", "pipeline.onnx"
-FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, CARD, ONNX, CONFIG)
-LARGEST_CONFIG, LARGEST_PIPELINE = 2**24, 2**30  # bytes
-LOADED = {PIPELINE: LARGEST_PIPELINE, SCHEMA: LARGEST, NETWORK: 2**32}
-"""The files whose digests are in config.json, and the largest size of each in bytes."""
 
 
 def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[str, ...]:
@@ -144,25 +150,12 @@ def load(folder: str | os.PathLike[str]) -> SavedRun:
         If a file is damaged, belongs to another run, or was not written by :func:`save`.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        named = folder.name in FILES and folder.exists()
-        hint = f" Give the folder that contains it: {folder.parent}." if named else ""
-        raise FileNotFoundError(f"{folder} is not a folder that chainrule train wrote.{hint}")
-    if not (folder / CONFIG).exists():
-        raise FileNotFoundError(
-            f"{folder} has no {CONFIG}: it is not the folder of a run, or saving was interrupted. Type chainrule train "
-            f"--resume {folder}, or train again with --overwrite."
-        )
-    with _opened(folder / CONFIG, LARGEST_CONFIG) as file:
-        config = parse(unpacking.check_values(file.read(), CONFIG), CONFIG)
-    digests = config.get("files")
-    if config.get("format") != FORMAT or not isinstance(digests, dict):
-        raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
-    with _verified(folder / NETWORK, digests):
+    config, digests = read_config(folder)
+    with verified(folder / NETWORK, digests):
         pass
-    with _verified(folder / SCHEMA, digests) as file:
+    with verified(folder / SCHEMA, digests) as file:
         schema = Schema.from_json(file.read())
-    with _verified(folder / PIPELINE, digests) as file:
+    with verified(folder / PIPELINE, digests) as file:
         pipeline = trusted.load(file)
     try:
         widths = intervals.Widths.from_json(config.get("residuals"), len(schema.targets))
@@ -272,31 +265,6 @@ def _try(pipeline: Any, schema: Schema) -> None:
             raise ValueError(f"predictions of the shape {np.shape(found)} for a row")
     except Exception as error:  # noqa: BLE001  (scikit-learn and skrub raise anything for bad attributes)
         raise ModelFileError(f"the pipeline is damaged: it cannot predict ({shown(error)}).") from None
-
-
-# ---------------------------------------------------------------- files
-
-
-@contextmanager
-def _opened(path: Path, most: int) -> Iterator[BinaryIO]:
-    with opened(path, "a file written by chainrule train") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise ModelFileError(f"its {size:,} bytes are more than chainrule writes.")
-        yield file
-
-
-@contextmanager
-def _verified(path: Path, digests: dict[str, Any]) -> Iterator[BinaryIO]:
-    """Open a file after comparing its digest with config.json, without reading it into memory."""
-    with _opened(path, LOADED[path.name]) as file:
-        if digests.get(path.name) != hashlib.file_digest(file, "sha256").hexdigest():  # type: ignore[arg-type]
-            raise ModelFileError(
-                f"it was changed after saving, or belongs to another run than {CONFIG}: train again, or use another "
-                "copy of the folder."
-            )
-        file.seek(0)
-        yield file
 
 
 def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from chainrule._internal.backend import CPU
 from chainrule._internal.extras import install
@@ -44,15 +46,23 @@ def steps(work: Work, run: Run) -> Steps:
 
 def logits(network: Network, X: Array, threads: int | None = None) -> Array | None:
     """Return y of many rows by compiled code; None where NumPy is chosen, or where there is none for a layer."""
+    prediction = _prediction(network, X, threads)
+    return None if prediction is None else prediction.once()
+
+
+def predictor(network: Network, X: Array) -> Callable[[], Array]:
+    """Return a function that computes y of these rows, in one thread, with the parameters that the network then has."""
+    return _prediction(network, X, 1) or functools.partial(network.logits, X)
+
+
+def _prediction(network: Network, X: Array, threads: int | None) -> Any:
     if _choose(None)[0] != "numba":
         return None
     try:
-        prediction = importlib.import_module("chainrule.training.compiled.prediction")
-        y: Array | None = prediction.logits(network, X, threads)
+        return importlib.import_module("chainrule.training.compiled.prediction").prediction(network, X, threads)
     except ImportError as error:
         _say_once(f"predicting with NumPy, not with compiled code: Numba cannot be imported ({error})")
         return None
-    return y
 
 
 def select(name: str | None = None) -> ModuleType:

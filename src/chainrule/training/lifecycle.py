@@ -41,7 +41,7 @@ class DivergenceError(ArithmeticError):
         return type(self), (str(self), self.history)
 
 
-class _DivergedError(Exception):
+class DivergedError(Exception):
     """Raised to end the loop; ``run.stopped`` says why."""
 
 
@@ -123,7 +123,7 @@ def undone_by_divergence(steps: Steps, callbacks: Sequence[Callback]) -> Iterato
             f"diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
             f"{steps.rate:g}"
         )
-        raise _DivergedError from None
+        raise DivergedError from None
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def ended(run: Run) -> Iterator[list[Callback]]:
                 problem = error
             else:
                 notes.append(f"on_end of {callback!r} also failed: {type(error).__name__}: {error}")
-    if isinstance(problem, _DivergedError):
+    if isinstance(problem, DivergedError):
         problem = DivergenceError(
             f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to roughly [−1, 1], or "
             f"clip the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",

@@ -211,7 +211,7 @@ def train(
             for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
                 run.epoch = epoch
                 began = time.perf_counter()
-                if not _epoch(steps, callbacks, interrupted):
+                if not run_epoch(steps, callbacks, interrupted):
                     break
                 ranks.average(network.statistics, batches.rows)
                 row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalized else [])]
@@ -232,7 +232,7 @@ def train(
     return history
 
 
-def _epoch(steps: Steps, callbacks: Sequence[Callback], interrupted: Callable[[], bool]) -> bool:
+def run_epoch(steps: Steps, callbacks: Sequence[Callback], interrupted: Callable[[], bool]) -> bool:
     """Run one epoch; return whether it completed. A divergence restores the state before it."""
     work, run = steps.work, steps.run
     per_batch = [callback.on_batch for callback in callbacks if type(callback).on_batch is not Callback.on_batch]

@@ -56,6 +56,8 @@ class TableModel:
         The steps that prepare the rows, the unit of the target, and the widths of intervals.
     model : Classifier or Regressor
         The networks, which take prepared inputs.
+    seen : dict of str to list of str
+        The values seen in training, for high-cardinality columns.
 
     Examples
     --------
@@ -76,6 +78,7 @@ class TableModel:
         known = [step for step in table.steps if isinstance(step, Lookup)]
         many = {column.name for column in table.schema.used if column.kind == "many"}
         keys = {s.columns[0]: s.keys for s in known if s.columns[0] in many}
+        self.seen = {name: [*texts] for name, texts in keys.items()}
         self._reader = Reader(self.schema, keys)
         few = {column.name: column.categories for column in table.schema.used if column.categories}
         self._seen = {name: frozenset(texts) for name, texts in (few | keys).items()}
@@ -156,6 +159,12 @@ class TableModel:
         """Return the same as :meth:`predictions` for prepared inputs."""
         if isinstance(self.model, Classifier):
             return self.model.predict_both(X)
+        return self.choices(X)
+
+    def choices(self, X: Array) -> tuple[Array, Array | None]:
+        """Return the same with the index of each class in place of its label."""
+        if isinstance(self.model, Classifier):
+            return self.model.choices(X)
         y, unit = self.model.predict(X), self.table.unit
         return (y if unit is None else unit(y.reshape(len(y), -1).astype(np.float64)).reshape(y.shape)), None
 
