@@ -33,8 +33,8 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """The tests in ``hard`` kill processes and break files for minutes: they are slow, and come last.
 
-    So are those that import PyTorch, and all cases but n of a function that is marked ``few(n)``: n of them remain, from
-    one end to the other.
+    So are those that import PyTorch, and all cases but n of a function that is marked ``few(n)``. The n are spread over
+    all cases, and take turns in the values of the innermost parameter.
     """
     items.sort(key=lambda item: item.path.parent.name == "hard")
     cases = {}
@@ -45,7 +45,8 @@ def pytest_collection_modifyitems(items):
         if few and not item.get_closest_marker("slow"):
             cases.setdefault((item.parent, item.originalname), (few.args[0], []))[1].append(item)
     for few, those in cases.values():
-        fast = {i * len(those) // few for i in range(few)}
+        apart = max(1, len(those) // few)
+        fast = {i * len(those) // few + i % apart for i in range(few)}
         for i, item in enumerate(those):
             if i not in fast:
                 item.add_marker(pytest.mark.slow)

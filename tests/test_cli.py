@@ -294,6 +294,7 @@ class TestBadOptions:
 
 
 class TestFolder:
+    @pytest.mark.slow
     def test_runs_are_numbered(self, here):
         for _ in range(3):
             run("train", "moons", *QUICK, "--quiet")
@@ -313,6 +314,7 @@ class TestFolder:
         assert names(here / "mine") == FILES | {"boundary.png", "notes.txt"}
         assert (here / "mine" / "notes.txt").read_text() == "keep"
 
+    @pytest.mark.slow
     def test_overwrite_without_out_replaces_the_first_run(self, here):
         run("train", "moons", *QUICK, "--quiet")
         run("train", "moons", *QUICK, "--quiet", "--overwrite", "--seed", 1)
@@ -407,6 +409,7 @@ class TestResume:
         assert names(killed) == names(here / "whole")  # with checkpoints no more
         assert re.findall(r"^epoch (\d)/4", result.stdout, re.MULTILINE) == ["4"]
 
+    @pytest.mark.slow
     def test_the_same_options_may_be_given_again(self, killed):
         run("train", "moons", *self.OPTIONS, "--seed", "5", "--resume", killed, "--quiet")
 
@@ -449,6 +452,7 @@ class TestResume:
         (killed / "checkpoints" / "run.json").write_text(text)
         refused("train", "--resume", killed, match=r"run\.json is corrupt")
 
+    @pytest.mark.slow
     def test_a_plan_of_version_0_1_is_resumed(self, killed, here):
         path = killed / "checkpoints" / "run.json"
         plan = json.loads(path.read_text())
@@ -460,6 +464,7 @@ class TestResume:
         models = [(here / name / "model.safetensors").read_bytes() for name in ("killed", "whole")]
         assert models[0] == models[1]
 
+    @pytest.mark.slow
     def test_a_damaged_checkpoint_is_named(self, killed):
         (killed / "checkpoints" / "checkpoint-000003.safetensors").write_bytes(b"no")
         result = run("train", "--resume", killed)

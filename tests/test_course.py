@@ -222,7 +222,7 @@ PLANTED = [
 ]  # fmt: skip
 
 
-@pytest.mark.few(16)
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("name", "body", "words"), PLANTED, ids=[f"{i}-{name}" for i, (name, *_) in enumerate(PLANTED)]
 )
@@ -278,7 +278,7 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @UNIX
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_file_is_an_answer(what):
@@ -366,6 +366,7 @@ def {name}(*arguments, **more):
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_tampers_with_the_checker_gets_nothing():
     with Marker(SOON) as marker:
         for number in (1, 5, 7, 16, 19, 23):

@@ -137,7 +137,7 @@ def test_labels_and_many_classes_have_thresholds_in_files_and_onnx(tmp_path):
         np.testing.assert_array_equal(label, model.predict(x))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["roc_auc", "log_loss", "f1"])
 def test_the_history_has_the_metric_and_the_epoch_is_chosen_by_it(metric):
     x, y = rare(300)
@@ -281,7 +281,7 @@ def test_a_table_with_a_metric(tmp_path, small):
     assert 'eval_metric="f1"' in tables.script(tmp_path / "t.csv", "buys", metric="f1")
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "above"), [(0.2, 0.2), ("cost:9:1", 0.1), ("0.3", 0.3)])
 def test_a_threshold_that_is_asked_for(given, above, small):
     trained = tables.train(table(), "buys", threshold=given)

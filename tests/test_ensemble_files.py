@@ -56,7 +56,7 @@ def outputs(model, rows):
     return model.predict_proba(rows) if hasattr(model, "predict_proba") else model.predict(rows)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @every_model
 def test_predictions_are_the_same_to_the_bit(models, name, path):
     model = models[name]
@@ -86,7 +86,7 @@ def test_predictions_are_the_same_to_the_bit(models, name, path):
             np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @every_model
 def test_everything_that_fit_left_comes_back(models, name, path):
     model = models[name]

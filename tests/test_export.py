@@ -243,7 +243,7 @@ def agree(found, language, name):
 @pytest.mark.parametrize(
     "language", [pytest.param(name, marks=pytest.mark.slow) if name in COMPILERS else name for name in LANGUAGES]
 )
-@pytest.mark.few(50)
+@pytest.mark.few(25)
 def test_the_same_predictions(results, name, language):
     agree(results(language), language, name)
 

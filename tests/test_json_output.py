@@ -137,6 +137,7 @@ def test_predict(here, tmp_path):
     assert found["predictions"][0]["prediction"] in found["classes"]
 
 
+@pytest.mark.slow
 def test_notes(here, tmp_path):
     text = Path("new.csv").read_text(encoding="utf-8").splitlines()
     (tmp_path / "more.csv").write_text("\n".join([f"{text[0]},extra", *(f"{line},1" for line in text[1:])]) + "\n")
@@ -158,6 +159,7 @@ def test_explain_and_check(here):
     assert found["checks"][0]["kind"] == "network"
 
 
+@pytest.mark.slow
 def test_export(here, tmp_path):
     for suffix, language in (("py", "--numpy"), ("onnx", "--onnx")):
         for run in ("moons", "spend" if suffix == "py" else "moons"):
@@ -222,6 +224,7 @@ def test_serve(here):
             assert "Serving" in process.stderr.read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "match"),
     [

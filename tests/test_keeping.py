@@ -213,7 +213,7 @@ print(cr.__file__, network.theta.tobytes().hex())
 INSTALLATIONS = [(zipped, "app.pyz"), (without_sources, "bytecode")]
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("install", "name"), [(zipped, "app.zip"), *INSTALLATIONS])
 def test_the_version_of_compiled_code_is_found_in_any_installation(tmp_path, install, name):
     code = "from chainrule.training.compiled.keeping import _version; print(_version())"

@@ -240,6 +240,7 @@ def test_random_networks(work):
 IMAGE = (6, 7, 2)
 
 
+@pytest.mark.few(49)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("layer", [case.layer for case in variants.LAYERS], ids=repr)
 def test_every_layer_is_compiled(layer, dtype, monkeypatch, compiled_only):

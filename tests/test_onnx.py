@@ -790,6 +790,7 @@ class TestCommand:
         assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-12
         assert "me" in [p.value for p in onnx.load(tmp_path / "own.onnx").metadata_props]
 
+    @pytest.mark.few(1)
     @pytest.mark.parametrize("name", ["classifier-words", "classifier-two", "classifier-multilabel", "regressor"])
     def test_a_file_of_an_estimator(self, name, tmp_path):
         stored = Path(__file__).parent / "files" / "0.1.0" / f"{name}.safetensors"
@@ -798,6 +799,7 @@ class TestCommand:
         outputs = [output.name for output in onnx.load(tmp_path / "model.onnx").graph.output]
         assert outputs == (["variable"] if name == "regressor" else ["label", "probabilities"])
 
+    @pytest.mark.slow
     def test_without_onnxruntime(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")

@@ -94,6 +94,7 @@ def test_settings_of_the_training_that_is_planned():
     np.testing.assert_allclose(result.losses, [*expected, *expected], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_picture():
     result = run(high=100.0)
     figure = plot_range_test(result)

@@ -158,6 +158,7 @@ def test_notes_are_those_of_the_request(models, rows):
     assert any("'more'" in note for note in notes)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_schema_has_an_example_that_is_predicted_without_notes(task, models):
     ask = client(models[task])
@@ -173,6 +174,7 @@ def test_the_schema_has_an_example_that_is_predicted_without_notes(task, models)
     assert not [note for note in answer.json()["notes"] if "notes" not in note]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("task", TASKS)
 def test_the_interface_describes_what_is_answered(task, models, rows):
     """Every name in OpenAPI's schemas is one in the answer, and the references lead somewhere."""

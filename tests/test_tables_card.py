@@ -223,7 +223,7 @@ def test_equal_groups_are_seldom_said_to_differ(error):
     assert more <= times * LEVEL + 2 * math.sqrt(times * LEVEL * (1 - LEVEL))
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_a_worse_group_is_found(task):
     rng, found = np.random.default_rng(1), 0
@@ -455,6 +455,7 @@ def test_limits_are_those_of_the_data():
     assert f"are ± {half:.4g} for every row, from 60 held-out rows." in text_of(number)
 
 
+@pytest.mark.slow
 def test_without_groups_it_says_how_to_get_them_and_without_held_out_rows_that_there_are_none():
     run = trained("regression")
     text = text_of(run)
@@ -490,6 +491,7 @@ def test_names_are_text_not_markup():
         assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
+@pytest.mark.slow
 def test_the_report_has_groups_and_limits_once():
     run = trained("binary", by=["region"])
     report = page(collect(run, seconds=0)).markdown

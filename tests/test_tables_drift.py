@@ -276,6 +276,7 @@ def test_large_tables_are_counted_from_a_sample(monkeypatch):
     assert {d.rows for d in found.columns.values()} == {50}
 
 
+@pytest.mark.slow
 def test_streamed_tables_have_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "LARGE", 10**9)
     rng = np.random.default_rng(0)

@@ -178,6 +178,7 @@ def test_bad_folds_are_refused(options, message):
         quiet(frame(), "y", parameters=SHORT, **options)
 
 
+@pytest.mark.slow
 def test_a_class_in_one_fold_only_is_refused():
     table = frame().with_columns(label=pl.when(pl.col("who") == "p1").then(pl.lit("odd")).otherwise(pl.col("label")))
     with pytest.raises(ValueError, match=r"the class 'odd' (is in one fold only|has rows)"):

@@ -149,7 +149,7 @@ def evaluated(*arguments, status=0):
     return result
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["class", "number"])
 def test_evaluate_compares_with_training_and_scores_groups(folder, task):
     result = evaluated(folder / task, folder / "new.csv", "--by", "region")

@@ -135,6 +135,7 @@ def test_every_step_is_among_the_runs(runs):
     assert {step.__name__ for step in steps} == STEPS.keys()
 
 
+@pytest.mark.few(2)
 @every_run
 def test_the_file_alone_is_enough(runs, run, tmp_path):
     """One file, without the folder, and the estimator in it as before."""

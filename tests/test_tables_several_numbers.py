@@ -98,6 +98,7 @@ def test_baselines_of_several_numbers_are_those_of_each():
             np.testing.assert_allclose(ours.predictions[:, i], one.predictions, rtol=0, atol=close * y[:, i].std())
 
 
+@pytest.mark.few(1)
 def test_units_do_not_matter_for_the_verdict_and_for_groups(run):
     trained, _ = run
     held = trained.held_out
@@ -227,7 +228,7 @@ int main(void) {
 """
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_intervals_in_code(run, tmp_path):
     _, folder = run
     model = cr.load(folder)

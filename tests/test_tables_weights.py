@@ -119,6 +119,7 @@ def test_a_weight_that_is_no_column_or_another_role_is_refused():
         loading.load(frame(), "y", weight="people", group="people")
 
 
+@pytest.mark.slow
 def test_tuning_weights_its_folds():
     _, problem = prepare(frame(), "y", 3, tables.Options(weight="people"))
     for number, (train, _) in enumerate(problem.folds):
@@ -155,6 +156,7 @@ def test_a_streamed_table_gives_the_same_network(tmp_path):
     assert one.scores == two.scores
 
 
+@pytest.mark.slow
 def test_the_option_of_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     frame().write_csv("table.csv")

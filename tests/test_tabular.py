@@ -70,7 +70,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 # ---------------------------------------------------------------- one seed, one model
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @every_kind
 def test_the_same_bits_with_any_number_of_threads(kind):
     make, y = KINDS[kind]
@@ -81,7 +81,7 @@ def test_the_same_bits_with_any_number_of_threads(kind):
         assert other.history_.to_dict() == one.history_.to_dict()
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @every_kind
 def test_the_same_bits_for_frames_and_arrays(kind):
     make, y = KINDS[kind]
@@ -565,7 +565,7 @@ def test_check_estimator(kind):
     assert skipped <= {"check_array_api_input", "check_classifiers_multilabel_output_format_decision_function"}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @every_kind
 def test_a_fitted_model_is_cloned_pickled_and_shared(kind):
     make, y = KINDS[kind]

@@ -111,6 +111,7 @@ def test_the_threshold_decides_in_every_file_of_the_run():
     assert found[0].tolist() == expected
 
 
+@pytest.mark.slow
 def test_the_table_is_read_as_asked():
     assert "2 folds of 48 rows" in tune("--delimiter", ";", "--decimal", ",", "--epochs", 1).stdout
     assert "3 fields under a first line of one" in tune("--delimiter", ",", status=2).stderr

@@ -81,6 +81,11 @@ def _find(name: str, sha256: str, folder: Path) -> bytes | None:
     return None
 
 
+def _cause(error: Exception) -> str:
+    """Return the cause of a failed download without urllib3's objects."""
+    return str(getattr(next(iter(error.args), None), "reason", error)).rpartition("): ")[2]
+
+
 def _content(path: Path, sha256: str) -> bytes:
     """Read a file, unpack it if it is gzip (whatever its name), and check the hash of the content."""
     try:
@@ -122,9 +127,7 @@ def _download(name: str, sha256: str, cache: Path, so_far: str) -> bytes:
                 part.replace(cache / part.name)
                 return raw
         except (OSError, ValueError) as error:  # every error of requests is an OSError
-            why = str(getattr(next(iter(error.args), None), "reason", error)).rpartition("): ")[
-                2
-            ]  # without urllib3's place
+            why = _cause(error)
             tried.append(f"{mirror} ({why if len(why) < 120 else '...' + why[-100:]})")  # the cause is last
     raise ConnectionError(
         f"could not download {name}.gz to {cache}, tried {' and '.join(tried)}; {so_far}. "

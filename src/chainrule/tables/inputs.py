@@ -81,7 +81,7 @@ def prepared(
 def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
     """Return the numbers of the rows that a preparation is fitted on.
 
-    >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**8, 0))
+    >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**7, 0))
     (array([0, 1, 2]), 4194304)
     """
     cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
