@@ -248,7 +248,7 @@ def test_ctrl_c_while_packages_are_imported_ends_without_a_traceback(tmp_path):
 
 
 def ended(arguments, stdout):
-    command = [sys.executable, "-m", "chainrule.cli", *arguments]
+    command = [sys.executable, "-m", "chainrule", *arguments]
     ended = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, timeout=120, check=False)
     return ended.returncode, ended.stderr.decode()
 

@@ -167,7 +167,7 @@ def test_evaluate_compares_with_training_and_scores_groups(folder, task):
         shown = f"{value:.3f}" if task == "class" else f"{value:.4g}"
         assert re.search(rf"^{region} +{mine.sum()} +{shown} ", result.stdout, re.MULTILINE), result.stdout
     assert "this is the table of training" not in result.stderr
-    assert "this is the table of training: most of its rows" in evaluated(folder / task, folder / "train.csv").stderr
+    assert "this is the training table, and most of its rows" in evaluated(folder / task, folder / "train.csv").stderr
 
 
 @pytest.mark.slow
