@@ -220,7 +220,7 @@ def test_a_run_of_an_earlier_version_is_a_pipeline(runs, tmp_path):
 
 
 def test_a_folder_has_a_model_that_needs_no_pipeline(runs, tmp_path):
-    assert run_files.load_model(runs / "binary-single") is None  # it has a column of text
+    assert run_files.load_model(runs["binary-single"]) is None  # it has a column of text
     trained = quiet(small_tables.frame(120).select("size", "city", "built", "ill"), "ill")
     tables.save(trained, tmp_path / "run")
     model = run_files.load_model(tmp_path / "run")
@@ -231,7 +231,7 @@ def test_a_folder_has_a_model_that_needs_no_pipeline(runs, tmp_path):
     for name in ("pipeline.skops", "model.safetensors", "schema.json"):
         other = tmp_path / "other"
         shutil.copytree(tmp_path / "run", other, dirs_exist_ok=True)
-        shutil.copy(runs / "binary-single" / name, other / name)
+        shutil.copy(runs["binary-single"] / name, other / name)
         with pytest.raises(ModelFileError, match=f"{name}: it was changed after saving"):
             run_files.load_model(other)
 
