@@ -515,6 +515,22 @@ def test_a_lesson_hides_and_its_goal_lights_up(opened):
     page.locator(".goal.reached").wait_for(timeout=60_000)
 
 
+def test_a_click_is_not_lost_to_a_new_network_that_comes_during_it(opened):
+    """Leaving a field by pressing a button sends its number; the answer makes the buttons anew before the release."""
+    page = opened()
+    page.get_by_label("Add penalty").select_option("L2")
+    remove = page.get_by_role("button", name="Remove L2")
+    remove.wait_for()
+    field = page.get_by_label("Batch size")
+    field.press("ControlOrMeta+a")
+    field.press_sequentially("7")
+    remove.hover()
+    page.mouse.down()
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    expect(remove).to_be_hidden()
+
+
 def test_lessons_of_the_menu(opened):
     page = opened()
     page.get_by_label("Open a lesson").select_option("hidden-layer")

@@ -6,6 +6,8 @@ import type { Listener, Transport } from "./transport";
 
 type Data = Extract<Binary, { kind: "data" }>;
 
+const LONGEST_PRESS = 2000; // milliseconds: the release may be outside the window
+
 interface Events {
   catalog: Catalog;
   configured: Configured;
@@ -41,8 +43,15 @@ export type Kind = "layers" | "losses" | "optimizers" | "schedules" | "penalties
 export type Pace = "step" | "epoch" | "all";
 
 export class App implements Listener {
+  private readonly leaving = new AbortController();
+  readonly left = this.leaving.signal;
+
   /** `root` has the whole page; `name` stands before the names of the parts of a second network. */
-  constructor(readonly root: HTMLElement, private readonly name = "") {}
+  constructor(readonly root: HTMLElement, private readonly name = "") {
+    root.addEventListener("pointerdown", ({ target }) => {
+      if (target instanceof Element && target.closest("button, label")) this.hold();
+    }, { capture: true, signal: this.left });
+  }
 
   state!: State;
   catalog!: Catalog;
@@ -62,9 +71,8 @@ export class App implements Listener {
   private timer = 0;
   private seen = false; // a frame of the run that was asked for
   private owed = 0; // the frame to acknowledge
+  private held: (() => void)[] | null = null; // messages that came while a button was pressed
   private initial: () => Promise<State | null> = async () => null;
-  private readonly leaving = new AbortController();
-  readonly left = this.leaving.signal;
 
   connect(open: (listener: Listener) => Transport, initial: () => Promise<State | null>): void {
     this.initial = initial;
@@ -190,7 +198,35 @@ export class App implements Listener {
     this.emit("said", text);
   }
 
+  // With a new network, buttons are made anew: one that is replaced before its release would lose the click.
+  private hold(): void {
+    const held: (() => void)[] = (this.held ??= []);
+    const over = new AbortController();
+    const release = (): void => {
+      over.abort();
+      if (this.held !== held) return;
+      this.held = null;
+      for (const hear of held) hear();
+    };
+    for (const name of ["pointerup", "pointercancel"]) // after them comes the click
+      addEventListener(name, () => { setTimeout(release); }, { capture: true, signal: over.signal });
+    setTimeout(release, LONGEST_PRESS);
+  }
+
+  private inTurn(hear: () => void): void {
+    if (this.held) this.held.push(hear);
+    else hear();
+  }
+
   message(reply: Reply): void {
+    this.inTurn(() => this.heard(reply));
+  }
+
+  binary(message: Binary): void {
+    this.inTurn(() => this.taken(message));
+  }
+
+  private heard(reply: Reply): void {
     if (reply.type === "catalog") void this.start(reply);
     else if (reply.type === "configured") this.settle(reply);
     else if (reply.type === "error") this.refused(reply.about, reply.text);
@@ -198,7 +234,7 @@ export class App implements Listener {
     else this.emit("reply", reply);
   }
 
-  binary(message: Binary): void {
+  private taken(message: Binary): void {
     if (message.kind === "frame") this.receive(message);
     else if (message.kind === "data") {
       this.data = message;
