@@ -153,8 +153,9 @@ class Members:
         """Train a member for one epoch; return its loss and its outputs for the held-out rows. None if interrupted."""
         if member.steps is None or member.predict is None:
             member.steps = self._steps(member)
-            held_out, nothing = self.X[member.held_out], np.zeros((0, *member.network.output_shape), self.X.dtype)
-            member.predict = engine.predictor(member.network, held_out) if len(held_out) else lambda: nothing
+            nothing = np.zeros((0, *member.network.output_shape), self.X.dtype)
+            some = len(member.held_out) > 0
+            member.predict = engine.predictor(member.network, self.X, member.held_out) if some else lambda: nothing
         member.steps.run.epoch = member.epoch + 1
         if not run_epoch(member.steps, (), interrupted):
             return None

@@ -46,20 +46,21 @@ def steps(work: Work, run: Run) -> Steps:
 
 def logits(network: Network, X: Array, threads: int | None = None) -> Array | None:
     """Return y of many rows by compiled code; None where NumPy is chosen, or where there is none for a layer."""
-    prediction = _prediction(network, X, threads)
+    prediction = _prediction(network, X, None, threads)
     return None if prediction is None else prediction.once()
 
 
-def predictor(network: Network, X: Array) -> Callable[[], Array]:
+def predictor(network: Network, X: Array, rows: Array) -> Callable[[], Array]:
     """Return a function that computes y of these rows, in one thread, with the parameters that the network then has."""
-    return _prediction(network, X, 1) or functools.partial(network.logits, X)
+    return _prediction(network, X, rows, 1) or (lambda: network.logits(X[rows]))
 
 
-def _prediction(network: Network, X: Array, threads: int | None) -> Any:
+def _prediction(network: Network, X: Array, rows: Array | None, threads: int | None) -> Any:
     if _choose(None)[0] != "numba":
         return None
     try:
-        return importlib.import_module("chainrule.training.compiled.prediction").prediction(network, X, threads)
+        compiled = importlib.import_module("chainrule.training.compiled.prediction")
+        return compiled.prediction(network, X, rows, threads)
     except ImportError as error:
         _say_once(f"predicting with NumPy, not with compiled code: Numba cannot be imported ({error})")
         return None

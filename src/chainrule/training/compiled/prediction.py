@@ -20,27 +20,29 @@ from chainrule.training.compiled.slots import integer, vector, y_of
 CACHED = 2**17  # values of a part of a batch, of all layers, that stay in the cache
 
 
-def prediction(network: Network, X: Array, threads: int | None = None) -> Prediction | None:
+def prediction(network: Network, X: Array, rows: Array | None = None, threads: int | None = None) -> Prediction | None:
     """Return the prediction of these rows, or None where a layer, or the memory of X, has no compiled form."""
     try:
         program = Program(network, training=False)
     except NotCompiled:
         return None
-    in_order = in_place(X, network.dtype)
+    in_order = rows is None and in_place(X, network.dtype)
     strides = None if in_order else strides_of(X)
-    return Prediction(network, program, X, strides, threads) if in_order or strides else None
+    order = np.arange(len(X)) if rows is None else np.ascontiguousarray(rows, np.int64)
+    return Prediction(network, program, X, order, strides, threads) if in_order or strides else None
 
 
 class Prediction:
     """The prediction of some rows, each time with the parameters that the network then has."""
 
     def __init__(
-        self, network: Network, program: Program, X: Array, strides: tuple[int, int] | None, threads: int | None
-    ) -> None:
+        self, network: Network, program: Program, X: Array, order: Array, strides: tuple[int, int] | None,
+        threads: int | None,
+    ) -> None:  # fmt: skip
         width, outputs, dtype = math.prod(X.shape[1:]), network.output_shape[0], network.dtype
         threads = choose_threads(0, threads).allowed
-        size = min(len(X), threads * max(8, CACHED // (program.widths + width)))
-        y, order = np.empty((len(X), outputs), dtype), np.arange(len(X))
+        size = min(len(order), threads * max(8, CACHED // (program.widths + width)))
+        y = np.empty((len(X), outputs), dtype)
         gather, buffer = [], X
         if strides is not None:
             buffer = np.empty((size, width), dtype)
@@ -48,19 +50,20 @@ class Prediction:
         table = Table(dtype)
         last = (put, {"y": program.y, "outputs": outputs, "own": (address_of(y),)})
         table.phase(driver.OF_ROWS, [*gather, *program.forwards, last])
-        unused = np.zeros(-(-len(X) // size))
+        unused = np.zeros(-(-len(order) // size))
         arrays = [(slots.THETA, network.theta), (slots.STATISTICS, network.statistics), (slots.BATCH, buffer)]
         job = {
-            driver.ROWS: len(X), driver.READY: 0 if gather else buffer, driver.ROW_BYTES: buffer.itemsize * width,
+            driver.ROWS: len(order), driver.READY: 0 if gather else buffer, driver.ROW_BYTES: buffer.itemsize * width,
             driver.ORDERS: order, driver.PENALTIES: unused, driver.RATES: unused,
         }  # fmt: skip
         self._machine = Machine(program, table, size, threads, threads, arrays, job)
-        self._X, self._y, self._batches = X, y, len(unused)  # X: as long as its address is in use
+        self._y, self._order, self._batches = y, order, len(unused)
+        self._X = X  # as long as its address is in use
 
     def __call__(self) -> Array:
-        """Return y of all rows."""
+        """Return y of the rows."""
         self._machine.team.do((0, self._batches, 0, 0))
-        return self._y.copy()
+        return self._y[self._order]
 
     def once(self) -> Array:
         """Return y of all rows, the only time."""
