@@ -175,7 +175,7 @@ def test_export(here, tmp_path):
 def test_course(here, tmp_path):
     found, printed = called("course", "start", tmp_path / "mine")
     assert len(found["files"]) == 47
-    assert "check it" in printed
+    assert "chainrule course check 1" in printed
     found, _ = called("course", "check", 3, "--folder", tmp_path / "mine", status=1)
     assert [(e["number"], e["state"]) for e in found["exercises"]] == [(3, "not started")]
     found, printed = called("course", "solution", 3)

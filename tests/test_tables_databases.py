@@ -310,7 +310,7 @@ class TestPostgreSQL:
         for command in ("predict", "evaluate", "explain"):
             row = ["--row", "1"] if command == "explain" else []
             assert f'"source": "{shown}"' in run(command, "run", server, "--query", query, *row, "--json")
-        assert f"rows of {shown} beside" in run("drift", "run", server, "--query", query, "--psi", "9")
+        assert f"rows of {shown} compared with" in run("drift", "run", server, "--query", query, "--psi", "9")
         kept += [path.read_bytes().decode("latin-1") for path in here.rglob("*") if path.is_file()]
         assert not any("s3c" in text for text in kept)
 
