@@ -73,7 +73,7 @@ def _array(values: pl.Series) -> Array:
 def _rows_of(step: Lookup, frame: pl.DataFrame) -> Array:
     """Return the row of the lookup table for each value of a column."""
     (name,), others = step.columns, len(step.keys)
-    index = frame[name].replace_strict(step.keys, range(others), default=others, return_dtype=pl.UInt32)
+    index = frame[name].cast(pl.Enum(step.keys), strict=False).to_physical().cast(pl.UInt32).fill_null(others)
     return np.asarray(step.table[index.to_numpy()])
 
 
