@@ -84,7 +84,7 @@ def every(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["predict", "drift"])
 def test_predictions_do_without_scikit_learn(runs, command):
-    """Its import would take longer than the prediction of a million rows."""
+    """Its import takes longer than the prediction of a hundred thousand rows."""
     code = (
         "import sys; sys.modules |= dict.fromkeys(['sklearn', 'scipy', 'pandas', 'skops', 'matplotlib'])\n"
         "from chainrule.cli import main; main()"

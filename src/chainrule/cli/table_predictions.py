@@ -1,6 +1,6 @@
 """The commands on the folder of a run on a table that need its model file only: predict and drift.
 
-They start without scikit-learn, whose import would take longer than the prediction of a million rows.
+They start without scikit-learn, whose import takes longer than the prediction of a hundred thousand rows.
 """
 
 from __future__ import annotations
