@@ -37,7 +37,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # a full disk, for example; commands say those of files
         _flush()
-        print(f"Error: standard output: {error.strerror}.", file=sys.stderr)
+        print(f"Error: {error.filename or 'standard output'}: {error.strerror or error}.", file=sys.stderr)
         sys.exit(1)
 
 

@@ -45,7 +45,7 @@ from chainrule.tables.run_files import (
     TEXT,
     read_config,
     verified,
-)  # fmt: skip
+)
 from chainrule.tables.schema import Schema
 from chainrule.tables.serving import files as serving
 

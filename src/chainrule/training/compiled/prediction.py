@@ -42,13 +42,13 @@ class Prediction:
         width, outputs, dtype = math.prod(X.shape[1:]), network.output_shape[0], network.dtype
         threads = choose_threads(0, threads).allowed
         size = min(len(order), threads * max(8, CACHED // (program.widths + width)))
-        y = np.empty((len(X), outputs), dtype)
+        y = np.empty((len(order), outputs), dtype)
         gather, buffer = [], X
         if strides is not None:
             buffer = np.empty((size, width), dtype)
             gather = [(gathering.GATHER[X.dtype.name], {"outputs": width, "own": (address_of(X), *strides)})]
         table = Table(dtype)
-        last = (put, {"y": program.y, "outputs": outputs, "own": (address_of(y),)})
+        last = (put, {"y": program.y, "outputs": outputs, "own": (address_of(y), address_of(order))})
         table.phase(driver.OF_ROWS, [*gather, *program.forwards, last])
         unused = np.zeros(-(-len(order) // size))
         arrays = [(slots.THETA, network.theta), (slots.STATISTICS, network.statistics), (slots.BATCH, buffer)]
@@ -57,13 +57,13 @@ class Prediction:
             driver.ORDERS: order, driver.PENALTIES: unused, driver.RATES: unused,
         }  # fmt: skip
         self._machine = Machine(program, table, size, threads, threads, arrays, job)
-        self._y, self._order, self._batches = y, order, len(unused)
+        self._y, self._batches = y, len(unused)
         self._X = X  # as long as its address is in use
 
     def __call__(self) -> Array:
         """Return y of the rows."""
         self._machine.team.do((0, self._batches, 0, 0))
-        return self._y[self._order]
+        return self._y.copy()
 
     def once(self) -> Array:
         """Return y of all rows, the only time."""
@@ -78,7 +78,8 @@ class Prediction:
 def put(T, op, base, n, row, rows):
     """Copy y of these rows to where all of them are collected."""
     outputs, y = integer(op, slots.OUTPUTS), y_of(T, op, base, n, row, rows)
+    first = (integer(base, slots.ORDER) - integer(op, slots.OWN + 1)) // 8  # row of the batch, among all in their order
     for r in range(rows):
-        line = vector(T, integer(op, slots.OWN), integer(integer(base, slots.ORDER), row + r) * outputs, outputs)
+        line = vector(T, integer(op, slots.OWN), (first + row + r) * outputs, outputs)
         for k in range(outputs):
             line[k] = y[r * outputs + k]
