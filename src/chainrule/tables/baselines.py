@@ -75,7 +75,7 @@ def fit(
     ('linear model', True)
     """
     outputs = max(len(schema.targets), len(schema.classes) if schema.task == "multiclass" else 1)
-    rows, rows_test = cast(frame, schema.columns), cast(test, schema.columns)
+    rows, rows_test = _numbered(schema, cast(frame, schema.columns), cast(test, schema.columns))
     found = []
     for name, make in ((_simple(schema.task), None), (LINEAR, _linear), (TREES, _trees)):
         prepare, model, width = make(schema, rows, outputs, seed) if make else (None, _constant(schema.task), 1)
@@ -93,8 +93,19 @@ def fit(
             p: Any = None if schema.task == "regression" else model.predict_proba(X_test)
             if schema.task == "multilabel":
                 p = np.column_stack([one[:, -1] if one.shape[1] > 1 else np.zeros(len(one)) for one in p])
-            found.append(Baseline(name, model.predict(X_test), p, len(y_some)))
+            single = schema.task in ("binary", "multiclass")
+            predictions = model.classes_[p.argmax(axis=1)] if single else model.predict(X_test)
+            found.append(Baseline(name, predictions, p, len(y_some)))
     return found
+
+
+def _numbered(schema: Schema, rows: pl.DataFrame, test: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return both frames with numbers, in the same order, for categories: encoders are several times as fast."""
+    for name in (column.name for column in schema.used if column.kind in ("category", "many")):
+        values = pl.concat([rows[name], test[name]])
+        numbers = values.cast(pl.Enum(values.unique().sort())).to_physical()
+        rows, test = rows.with_columns(numbers.head(rows.height)), test.with_columns(numbers.tail(test.height))
+    return rows, test
 
 
 def most_rows(width: int) -> int:

@@ -209,10 +209,14 @@ def units(values: pl.Series) -> list[str]:
     >>> units(pl.Series(["EUR 5", "EUR 7", "USD 6", "8"]))
     ['EUR', '', 'USD']
     """
-    found = _split(values.drop_nulls())["u"]
-    if not len(found) or found.null_count() > (1 - ENOUGH) * len(found):
+    values = values.drop_nulls()
+    if not _fit(values, r"\d", ENOUGH):
         return []
-    counts = found.drop_nulls().value_counts(sort=True, name="count").sort(["count", "u"], descending=[True, False])
-    known = [unit for unit in counts["u"] if is_known(base(unit)) or not unit]
-    share = counts.filter(pl.col("u").is_in(known))["count"].sum() / len(found)
+    each = values.alias("x").value_counts(name="count")  # the same text is split once
+    found = _split(each["x"]).with_columns(each["count"]).drop_nulls("u").group_by("u").agg(pl.col("count").sum())
+    if len(values) - found["count"].sum() > (1 - ENOUGH) * len(values):
+        return []
+    found = found.sort(["count", "u"], descending=[True, False])
+    known = [unit for unit in found["u"] if is_known(base(unit)) or not unit]
+    share = found.filter(pl.col("u").is_in(known))["count"].sum() / len(values)
     return known if share >= ENOUGH else []

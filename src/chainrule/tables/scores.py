@@ -87,6 +87,9 @@ def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: A
     >>> {name: round(value, 3) for name, value in scores.items()}
     {'RMSE': 1.414, 'MAE': 1.0, 'R²': -7.0}
     """
+    if len(classes):  # numbers are several times as fast as texts
+        y, predictions = (np.searchsorted(classes, values) for values in (y, predictions))
+        classes = range(len(classes))
     arrays: dict[str, Any] = {"y": y, "predictions": predictions, "p": p}
     arrays |= {f"{name}.ravel()": np.ravel(values) for name, values in arrays.items() if values is not None}
     if p is not None and p.ndim == 2 and p.shape[1] == 2:
