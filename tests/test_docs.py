@@ -17,6 +17,13 @@ DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in FIGURES["do
 BLOCKS = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, text in DOCUMENTS.items()}
 
 
+def test_the_python_files_that_contributing_names_exist():
+    named = re.findall(r"`([\w/]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    there = [f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.py")]
+    assert len(named) > 50
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, blocks in BLOCKS.items() if any("import" in code for code in blocks)])
 def test_code_in_the_documents_runs_in_order_and_twice(name, tmp_path, monkeypatch, capsys):
