@@ -19,7 +19,7 @@ BLOCKS = {name: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for name, te
 
 def test_the_python_files_that_contributing_names_exist():
     named = re.findall(r"`([\w/]+\.py)`", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
-    there = [f"/{path.relative_to(ROOT)}" for path in ROOT.rglob("*.py")]
+    there = [f"/{path.relative_to(ROOT).as_posix()}" for path in ROOT.rglob("*.py")]
     assert len(named) > 50
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in there)] == []
 
