@@ -150,7 +150,7 @@ def write(folder: Any, made: Members, same: Mapping[str, str], seed: int, *, lim
 def run(made: Members, save: Callable[[], None], train: Callable[[int], None]) -> None:
     """Train up to common epochs that are a few seconds apart, and save at each."""
     chunk = 1
-    while (done := made.members[0].epoch) < made.epochs and not made.stopped:
+    while (done := made.members[0].epoch) < made.epochs and not made.stopped and not made.enough:
         began = time.monotonic()
         train(min(done + chunk, made.epochs))
         if not made.stopped:

@@ -2,7 +2,8 @@
 
 Each member is trained on all folds but one, and predicts the rows of that fold after every epoch. Together they
 predict every row out of fold, so that each epoch has one score on all rows. The epoch with the best score, smoothed
-over three epochs, is kept.
+over three epochs, is kept. The cycles of the learning rate double in length; once the score at the end of one is worse
+than at the end of the last, the networks learn the noise of their rows, and training ends.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
+from chainrule.schedules import CosineLog
 from chainrule.training import engine
 from chainrule.training.batches import Batches
 from chainrule.training.callbacks import Run
@@ -32,6 +34,7 @@ from chainrule.training.loop import run_epoch
 from chainrule.training.state import Steps, Work
 
 SMOOTHED = 3  # epochs, whose mean score is compared
+WORSE = 0.01  # by this share, the score at the end of a cycle ends training
 
 
 @dataclass
@@ -82,11 +85,12 @@ class Members:
     weight: Array | None
     measure: Callable[[Array, Array, Array | None], tuple[float, float, float]]
     optimizer: Optimizer
-    schedule: Schedule
+    schedule: CosineLog
     epochs: int
     batch_size: int
     layer_rates: dict[int, float]
     passes: int = 1  # over the rows in an epoch: several if they are few
+    may_end: bool = True  # before the last epoch
     scores: list[tuple[float, float, float]] = field(default_factory=list)  # of epochs 1, 2, ...
     best: int = 0
     stopped: str = ""
@@ -132,8 +136,9 @@ class Members:
             return
         if trained is not None:
             with self._lock:
-                self._deliver(member, *trained)
-                on_epoch(self.members.index(member), member.epoch)
+                if not self.enough:  # then another thread was faster, and this epoch does not count
+                    self._deliver(member, *trained)
+                    on_epoch(self.members.index(member), member.epoch)
         if interrupted():
             self.stopped = f"interrupted in epoch {member.epoch + (trained is None)}"
         elif self.scores and 2 * time.monotonic() - began > self.deadline:  # no time for another like it
@@ -143,7 +148,7 @@ class Members:
         """Return the member that is furthest behind and make it busy; None if there is nothing left to do."""
         with self._lock:
             idle = [member for member in self.members if not member.busy and member.epoch < until]
-            if not idle or self.stopped:
+            if not idle or self.stopped or self.enough:
                 return None
             member = min(idle, key=lambda member: member.epoch)
             member.busy = True
@@ -196,6 +201,17 @@ class Members:
                     for old in [e for e in kept if e < epoch - SMOOTHED // 2 and e != self.best]:
                         del kept[old]
 
+    @property
+    def enough(self) -> str:
+        """Why training ends before the last epoch, in words, or ""."""
+        cycles, half = self.schedule.cycles, SMOOTHED // 2
+        ends = [round(self.epochs * (2**k - 1) / (2**cycles - 1)) for k in range(1, cycles)] if self.may_end else []
+        for before, now in pairwise(end for end in ends if half < end <= len(self.scores) - half):
+            one, other = (float(np.mean([s[0] for s in self.scores[e - 1 - half : e + half]])) for e in (before, now))
+            if other > (1 + WORSE) * one:
+                return f"out-of-fold predictions after epoch {now} are worse than after epoch {before}"
+        return ""
+
     @staticmethod
     def best_of(scores: Sequence[tuple[float, float, float]], *, ended: bool = False) -> int:
         """Return the epoch with the least mean score of itself and its neighbors; the last one lacks one meanwhile."""
@@ -208,7 +224,7 @@ class Members:
         history = History(("epoch", "loss", "val_loss", "val_score"))
         for i, (_, loss, score) in enumerate(self.scores):
             history.append([i + 1, float(np.mean([member.losses[i] for member in self.members])), loss, score])
-        history.stopped, history.engine = self.stopped, self.engine
+        history.stopped, history.engine = self.stopped or self.enough, self.engine
         return history
 
     def finish(self) -> None:

@@ -120,7 +120,8 @@ def second_is_better(
     for encoding, target in (first, second):
         part = replace(target, t=target.t[some], strata=target.strata[some])
         made = make_members(model, encoding, z[some], part, weight, groups, np.random.default_rng([seed, 2]))
-        both.append(replace(made, members=made.members[:count], epochs=max(1, int(epochs * made.epochs)), scores=[]))
+        some_epochs = max(1, int(epochs * made.epochs))
+        both.append(replace(made, members=made.members[:count], epochs=some_epochs, scores=[], may_end=epochs == 1))
     if sum(len(member.held_out) for member in both[0].members) < 2:
         return False
 

@@ -294,7 +294,7 @@ class BaseTabular(BaseEstimator, ABC):
             if show:
                 done = sum(one.epoch for one in made.members)
                 seconds = time.monotonic() - started
-                left = seconds * (total - done) / (done - before)
+                left = 0.0 if made.enough else seconds * (total - done) / (done - before)
                 show(Progress(member + 1, count, epoch, made.epochs, seconds, left))
 
         return on_epoch
