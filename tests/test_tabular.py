@@ -25,7 +25,7 @@ from sklearn.metrics import log_loss as their_log_loss
 from sklearn.model_selection import cross_val_score
 
 import chainrule as cr
-from chainrule.estimators import _folds, _recipe, _tabular
+from chainrule.estimators import _folds, _members, _recipe, _tabular
 from chainrule.estimators._folds import folds, log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
@@ -215,6 +215,44 @@ def least(t, logits, weight):
     return found.fun
 
 
+NOISE = np.random.default_rng(3).normal(size=90)
+
+
+@pytest.mark.parametrize(("kind", "y", "before", "end"), [(regressor, NOISE, 2, 6), (classifier, Y > 4 * NOISE, 2, 6)])
+def test_networks_that_learn_noise_end_after_a_cycle_with_the_model_of_all_epochs(monkeypatch, kind, y, before, end):
+    options = {"hidden_layer_sizes": (32,), "max_iter": 30}
+    ended, in_threads, told = kind(**options, n_jobs=1), kind(**options, n_jobs=5), []
+    ended.set_params(progress=told.append)
+    for model in (ended, in_threads):
+        model.fit(X, y)
+        assert model.n_iter_ == end + 1  # which counts in the mean
+        worse = f"out-of-fold predictions after epoch {end} are worse than after epoch {before}"
+        assert model.history_.stopped == worse
+    assert [progress.over for progress in told] == [False] * (5 * end + 4) + [True]
+    assert f"100%  epoch {end + 1} of 30, network 5 of 5  in " in str(told[-1])
+    monkeypatch.setattr(_members, "WORSE", np.inf)
+    complete = kind(**options).fit(X, y)
+    assert (complete.n_iter_, complete.history_.stopped) == (30, "")
+    for model in (ended, in_threads):
+        np.testing.assert_array_equal(outputs(model, X), outputs(complete, X))
+        np.testing.assert_array_equal(model.oof_predictions_, complete.oof_predictions_)
+
+
+def test_a_cycle_that_is_hardly_worse_does_not_end_training(recorded):
+    classifier(max_iter=30).fit(X, LABELS)
+    made = recorded["made"]
+    usual = {2: 2.0, 6: 1.0, 14: 1.0}  # at the ends of the cycles
+    for end, score, ends in ((14, 1.009, False), (14, 1.02, True), (6, 1.99, False), (6, 2.03, True), (14, 0.5, False)):
+        two, six, fourteen = (usual | {end: score}).values()
+        scores = [(two if epoch < 4 else six if epoch < 9 else fourteen, 0.0, 0.0) for epoch in range(1, end + 2)]
+        made.scores = scores
+        assert bool(made.enough) == ends, (end, score)
+        made.scores = scores[:-1]  # one more epoch is needed
+        assert not made.enough
+    made.scores, made.may_end = scores, False
+    assert not made.enough
+
+
 def test_the_temperature_is_the_minimum():
     for seed in range(5):
         rng = np.random.default_rng(seed)
@@ -305,7 +343,7 @@ def test_out_of_fold_predictions_never_come_from_a_member_trained_on_the_row(rec
         out = member.network.predict(inputs) if out is None else out
         np.testing.assert_array_equal(out, member.logits[model.best_iter_])
         np.testing.assert_allclose(out, member.network.predict(inputs), rtol=1e-5, atol=1e-5)
-        assert len(recorded["made"].members[i].losses) == 20
+        assert len(recorded["made"].members[i].losses) == model.n_iter_
     mean = np.mean([member.network.predict(model.ensemble_.encoding(X)) for member in recorded["made"].members], axis=0)
     by_row = np.zeros((90, 1))
     for member in recorded["made"].members:

@@ -89,6 +89,22 @@ def test_a_fit_that_ended_is_not_trained_again(tmp_path):
     assert again.temperature_ == first.temperature_
 
 
+@pytest.mark.parametrize("n_jobs", [1, 3])
+def test_a_fit_that_ended_before_its_last_epoch_resumes_and_is_not_trained_again(tmp_path, killed_in, n_jobs):
+    noise = np.random.default_rng(1).normal(size=60)
+    options = {"max_iter": 30, "hidden_layer_sizes": (32,), "n_jobs": n_jobs}
+    whole = regressor(**options).fit(X, noise)
+    assert whole.n_iter_ == 15
+    alive_again = killed_in(74)
+    with pytest.raises(_KilledError):
+        regressor(checkpoint=tmp_path, **options).fit(X, noise)
+    alive_again()
+    same(regressor(checkpoint=tmp_path, **options).fit(X, noise), whole)
+    trained = []
+    same(regressor(checkpoint=tmp_path, progress=trained.append, **options).fit(X, noise), whole)
+    assert trained == []
+
+
 def test_checkpoints_are_seconds_apart(tmp_path, monkeypatch):
     written, now = [], [0.0]
     monkeypatch.setattr(checkpoints, "write", lambda folder, made, *_, **__: written.append(made.members[0].epoch))

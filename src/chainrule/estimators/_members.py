@@ -200,6 +200,16 @@ class Members:
                 for kept in (other.values, other.logits):
                     for old in [e for e in kept if e < epoch - SMOOTHED // 2 and e != self.best]:
                         del kept[old]
+        if self.enough:
+            self._level()
+
+    def _level(self) -> None:
+        """Forget the epochs that some members are ahead of others."""
+        for member in self.members:
+            member.epoch = len(self.scores)
+            del member.losses[member.epoch :]
+            for kept in (member.values, member.logits):
+                kept.pop(member.epoch + 1, None)
 
     @property
     def enough(self) -> str:

@@ -66,8 +66,9 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     batch_size : int or "auto"
         Rows per step; "auto" is 64.
     max_iter : int or "auto"
-        Epochs, of which the best is kept; "auto" is 64. On few rows, an epoch then passes over them several times, so
-        that it has about 8 steps.
+        Epochs at most, of which the best is kept; "auto" is 64. On few rows, an epoch then passes over them several
+        times, so that it has about 8 steps. Training ends after a cycle of the learning rate that made the out-of-fold
+        predictions worse, as noisy tables do early.
     max_minutes : float, optional
         Time limit of ``fit`` in minutes. A few steps are timed, and there are fewer epochs, down to 4, or beyond that
         fewer rows. A fit with a limit is not reproducible to the bit.
