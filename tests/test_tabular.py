@@ -238,6 +238,45 @@ def test_networks_that_learn_noise_end_after_a_cycle_with_the_model_of_all_epoch
         np.testing.assert_array_equal(model.oof_predictions_, complete.oof_predictions_)
 
 
+def test_networks_that_still_learn_a_lot_get_more_cycles(monkeypatch):
+    options = {"max_iter": "auto", "hidden_layer_sizes": (16,)}
+    told = []
+    longer = regressor(**options, n_jobs=1, progress=told.append).fit(X, Y)
+    in_threads = regressor(**options, n_jobs=3).fit(X, Y)
+    planned = regressor(**options | {"max_iter": 48}).fit(X, Y)
+    assert (planned.n_iter_, longer.n_iter_, in_threads.n_iter_) == (48, 201, 201)
+    np.testing.assert_array_equal(longer.predict(X), in_threads.predict(X))
+    assert (longer.history_["loss"][:48], longer.history_.stopped) == (planned.history_["loss"], "")
+    np.testing.assert_allclose(longer.history_["val_score"][:48], planned.history_["val_score"])
+    assert 1 - max(longer.history_["val_score"]) < 0.75 * (1 - max(planned.history_["val_score"]))
+    assert [progress.over for progress in told] == [False] * (201 * 5 - 1) + [True]
+    assert {progress.epochs for progress in told} == {48, 99, 201}
+    monkeypatch.setattr(_members, "CYCLES", 4)
+    assert regressor(**options).fit(X, Y).n_iter_ == 48
+    monkeypatch.setattr(_members, "CYCLES", 6)
+    monkeypatch.setattr(_recipe, "EXTENDED", 89)
+    assert regressor(**options).fit(X, Y).n_iter_ == 48
+
+
+def test_nothing_is_learned_longer_without_an_error_that_is_left(recorded):
+    classifier(max_iter=30).fit(X, LABELS)
+    made = recorded["made"]
+    made.may_extend = True
+
+    def scored(before, now):
+        made.scores = [(1 - score, 1.0, score) for score in [before] * 20 + [now] * 10]
+        return made._is_promising()
+
+    assert scored(0.8, 0.9)
+    assert not scored(0.8, 0.84)
+    assert not scored(0.9, 0.9995)
+    assert not scored(0.9, 1.0)
+    made.deadline = time.monotonic() + 1.1 * (time.monotonic() - made.began)
+    assert not scored(0.8, 0.9)
+    made.deadline += 3600
+    assert scored(0.8, 0.9)
+
+
 def test_a_cycle_that_is_hardly_worse_does_not_end_training(recorded):
     classifier(max_iter=30).fit(X, LABELS)
     made = recorded["made"]
@@ -438,7 +477,8 @@ def test_networks_have_the_parametrization_that_is_documented(recorded):
 
 
 @pytest.mark.slow
-def test_epochs_follow_the_number_of_rows(recorded):
+def test_epochs_follow_the_number_of_rows(recorded, monkeypatch):
+    monkeypatch.setattr(_recipe, "EXTENDED", 0)
     for rows, passes in ((90, 4), (2_000, 1)):  # 8 steps of 64 rows in each of 64 epochs
         model = cr.TabularClassifier(1, hidden_layer_sizes=(2,), linear=False, random_state=0)
         model.fit(np.resize(X, (rows, 4)), np.resize(LABELS, rows))

@@ -105,6 +105,18 @@ def test_a_fit_that_ended_before_its_last_epoch_resumes_and_is_not_trained_again
     assert trained == []
 
 
+@pytest.mark.parametrize("calls", [239, 240, 241, 400])
+def test_a_fit_with_more_cycles_than_planned_resumes(tmp_path, killed_in, calls):
+    options = {"max_iter": "auto", "hidden_layer_sizes": (16,), "n_jobs": 1}
+    whole = regressor(**options).fit(X, Y)
+    assert whole.n_iter_ > 48
+    alive_again = killed_in(calls)
+    with pytest.raises(_KilledError):
+        regressor(checkpoint=tmp_path, **options).fit(X, Y)
+    alive_again()
+    same(regressor(checkpoint=tmp_path, **options).fit(X, Y), whole)
+
+
 def test_checkpoints_are_seconds_apart(tmp_path, monkeypatch):
     written, now = [], [0.0]
     monkeypatch.setattr(checkpoints, "write", lambda folder, made, *_, **__: written.append(made.members[0].epoch))

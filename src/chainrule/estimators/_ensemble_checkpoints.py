@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.estimators._members import Members
+from chainrule.estimators._members import CYCLES, Members
 from chainrule.files.container import opened, read_array, read_header, write_file
 from chainrule.files.networks import holds
 from chainrule.files.states import check_array, check_state, form
@@ -94,6 +94,8 @@ def _restore(saved: Snapshot, made: Members, *, limited: bool) -> None:
     d, arrays = saved.description, dict(saved.arrays)
     epochs = check_whole("epochs", d["epochs"], 1)
     epoch = check_whole("epoch", d["epoch"], 1)
+    while epochs > made.epochs and made.may_extend and made.schedule.cycles < CYCLES:
+        made.extend()
     if epoch > epochs or epochs > made.epochs or (epochs < made.epochs and not limited):
         raise ValueError(f"epoch {epoch} of {epochs}, of at most {made.epochs}")
 
@@ -150,9 +152,9 @@ def write(folder: Any, made: Members, same: Mapping[str, str], seed: int, *, lim
 def run(made: Members, save: Callable[[], None], train: Callable[[int], None]) -> None:
     """Train up to common epochs that are a few seconds apart, and save at each."""
     chunk = 1
-    while (done := made.members[0].epoch) < made.epochs and not made.stopped and not made.enough:
+    while made.unfinished:
         began = time.monotonic()
-        train(min(done + chunk, made.epochs))
+        train(min(len(made.scores) + chunk, made.epochs))
         if not made.stopped:
             save()
         chunk = max(1, int(chunk * SECONDS / max(time.monotonic() - began, 1e-3)))

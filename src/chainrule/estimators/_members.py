@@ -2,8 +2,9 @@
 
 Each member is trained on all folds but one, and predicts the rows of that fold after every epoch. Together they
 predict every row out of fold, so that each epoch has one score on all rows. The epoch with the best score, smoothed
-over three epochs, is kept. The cycles of the learning rate double in length; once the score at the end of one is worse
-than at the end of the last, the networks learn the noise of their rows, and training ends.
+over three epochs, is kept. The cycles of the learning rate double in length. Once the score at the end of one is worse
+than at the end of the one before, the networks learn the noise of their rows, and training ends; if the error is still
+much smaller at the end of the last one, there is one more.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from chainrule.training.state import Steps, Work
 
 SMOOTHED = 3  # epochs, whose mean score is compared
 WORSE = 0.01  # by this share, the score at the end of a cycle ends training
+SMALLER = 0.25  # by this share, the error at the end of the last cycle adds one, if it is above
+SMALL = 0.001
+CYCLES = 6  # at most
 
 
 @dataclass
@@ -91,11 +95,13 @@ class Members:
     layer_rates: dict[int, float]
     passes: int = 1  # over the rows in an epoch: several if they are few
     may_end: bool = True  # before the last epoch
+    may_extend: bool = False  # by more cycles
     scores: list[tuple[float, float, float]] = field(default_factory=list)  # of epochs 1, 2, ...
     best: int = 0
     stopped: str = ""
     engine: str = ""
-    deadline: float = math.inf  # on the clock of time.monotonic
+    began: float = field(default_factory=time.monotonic)
+    deadline: float = math.inf
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -202,6 +208,8 @@ class Members:
                         del kept[old]
         if self.enough:
             self._level()
+        elif self._is_promising():
+            self.extend()
 
     def _level(self) -> None:
         """Forget the epochs that some members are ahead of others."""
@@ -214,13 +222,42 @@ class Members:
     @property
     def enough(self) -> str:
         """Why training ends before the last epoch, in words, or ""."""
-        cycles, half = self.schedule.cycles, SMOOTHED // 2
-        ends = [round(self.epochs * (2**k - 1) / (2**cycles - 1)) for k in range(1, cycles)] if self.may_end else []
-        for before, now in pairwise(end for end in ends if half < end <= len(self.scores) - half):
-            one, other = (float(np.mean([s[0] for s in self.scores[e - 1 - half : e + half]])) for e in (before, now))
-            if other > (1 + WORSE) * one:
+        for before, now in pairwise(self._ends()[:-1] if self.may_end else ()):
+            if now + SMOOTHED // 2 <= len(self.scores) and self._at(now) > (1 + WORSE) * self._at(before):
                 return f"out-of-fold predictions after epoch {now} are worse than after epoch {before}"
         return ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether there are epochs to train."""
+        return len(self.scores) < self.epochs and not self.stopped and not self.enough
+
+    def extend(self) -> None:
+        """Add a cycle of the learning rate, which takes a bit longer than all before it."""
+        cycles = self.schedule.cycles
+        self.epochs = round(self.epochs * (2 ** (cycles + 1) - 1) / (2**cycles - 1))
+        self.schedule = CosineLog(cycles + 1)
+        for member in self.members:
+            member.steps = None  # they have the schedule
+
+    def _is_promising(self) -> bool:
+        """Whether one more cycle is worth its time: there is an error left, and the last cycle made it much smaller."""
+        ends, left = self._ends(), self.deadline - time.monotonic()
+        if not self.may_extend or len(self.scores) < self.epochs or len(ends) < 2 or self.schedule.cycles == CYCLES:
+            return False
+        before, now = (1 - self._at(end, 2) for end in ends[-2:])
+        return SMALL < now < (1 - SMALLER) * before and 1.2 * (time.monotonic() - self.began) < left
+
+    def _ends(self) -> list[int]:
+        """Return the epochs with which the cycles of the learning rate end, but for those that are too short."""
+        cycles = self.schedule.cycles
+        ends = [round(self.epochs * (2**k - 1) / (2**cycles - 1)) for k in range(1, cycles + 1)]
+        return [end for end in ends if end > SMOOTHED // 2]
+
+    def _at(self, epoch: int, which: int = 0) -> float:
+        """Return the mean of what the epoch is chosen by, the loss or the score, of an epoch and its neighbors."""
+        half = SMOOTHED // 2
+        return float(np.mean([score[which] for score in self.scores[epoch - 1 - half : epoch + half]]))
 
     @staticmethod
     def best_of(scores: Sequence[tuple[float, float, float]], *, ended: bool = False) -> int:

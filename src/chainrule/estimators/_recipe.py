@@ -32,6 +32,7 @@ FEW = 1_000  # rows; below, there are twice as many members
 BATCH = 64  # rows
 SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
 PILOT = 10_000  # rows, for a trial
+EXTENDED = 5_000  # rows; above, there are not more epochs than planned
 CHANCE = 1.5  # standard errors
 TRIAL = 50  # steps that are timed for ``max_minutes``
 FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
@@ -87,8 +88,9 @@ def make_members(
     dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
     rates = {0: SCALE_RATE} | {i: 1 / math.sqrt(max(fan, 1)) for i, fan in zip(dense, fans, strict=True)}
     return Members(
-        members, first, inputs, target.t, weight, model._measure, optimizer, CosineLog(), epochs, batch, rates, passes
-    )
+        members, first, inputs, target.t, weight, model._measure, optimizer, CosineLog(), epochs, batch, rates, passes,
+        may_extend=model.max_iter == "auto" and len(z) <= EXTENDED,
+    )  # fmt: skip
 
 
 def second_is_better(
@@ -120,8 +122,8 @@ def second_is_better(
     for encoding, target in (first, second):
         part = replace(target, t=target.t[some], strata=target.strata[some])
         made = make_members(model, encoding, z[some], part, weight, groups, np.random.default_rng([seed, 2]))
-        some_epochs = max(1, int(epochs * made.epochs))
-        both.append(replace(made, members=made.members[:count], epochs=some_epochs, scores=[], may_end=epochs == 1))
+        made = replace(made, members=made.members[:count], scores=[], may_end=epochs == 1, may_extend=False)
+        both.append(replace(made, epochs=max(1, int(epochs * made.epochs))))
     if sum(len(member.held_out) for member in both[0].members) < 2:
         return False
 
@@ -156,7 +158,8 @@ def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: 
             held_out=member.held_out[: len(some) // (FOLDS - 1)], losses=[], values={}, logits={},
         )  # fmt: skip
         start = time.monotonic()
-        replace(made, members=[trial], scores=[], measure=_nothing).run(1, 1, _no_report, lambda: False)
+        timed = replace(made, members=[trial], scores=[], measure=_nothing, may_end=False, may_extend=False)
+        timed.run(1, 1, _no_report, lambda: False)
         step = (time.monotonic() - start) / math.ceil(len(some) / made.batch_size)
     left = seconds - (time.monotonic() - began)
     per_epoch = step * math.ceil(len(member.rows) / made.batch_size) * len(made.members) / threads

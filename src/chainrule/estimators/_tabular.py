@@ -257,7 +257,8 @@ class BaseTabular(BaseEstimator, ABC):
         on_epoch = self._reporter(made)
         with deferred_interrupt() as interrupted:
             if self.checkpoint is None:
-                made.run(made.epochs, threads, on_epoch, interrupted)
+                while made.unfinished:
+                    made.run(made.epochs, threads, on_epoch, interrupted)
             else:
                 checkpoints.run(
                     made,
@@ -287,12 +288,12 @@ class BaseTabular(BaseEstimator, ABC):
     def _reporter(self, made: Members) -> Callable[[int, int], None]:
         """Return a function of a member and its epoch that reports the progress."""
         show = _printed if self.progress is True else self.progress or None
-        count, total = len(made.members), len(made.members) * made.epochs
+        count = len(made.members)
         started, before = time.monotonic(), sum(member.epoch for member in made.members)
 
         def on_epoch(member: int, epoch: int) -> None:
             if show:
-                done = sum(one.epoch for one in made.members)
+                done, total = sum(one.epoch for one in made.members), count * made.epochs
                 seconds = time.monotonic() - started
                 left = 0.0 if made.enough else seconds * (total - done) / (done - before)
                 show(Progress(member + 1, count, epoch, made.epochs, seconds, left))
