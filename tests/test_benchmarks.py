@@ -138,6 +138,16 @@ def test_accuracy_on_public_tables():
     assert rows[2].startswith("| linear | 1 | 0.0")
 
 
+def test_small_tables():
+    """Those of scikit-learn; the others need a package."""
+    pytest.importorskip("pandas")
+    printed = run("--seeds", "1", code=("-m", "benchmarks.small_tables"))
+    assert re.search(r"^diabetes target +60 rows +[-+]\d+\.\d standard errors$", printed, re.MULTILINE)
+    assert re.search(
+        r"^classes \{'comparisons': '[23]', 'ensemble ahead': '\d', 'linear model ahead': '\d'\}$", printed, re.M
+    )
+
+
 def test_the_playground():
     pytest.importorskip("websockets")
     lines = run(code=("-m", "benchmarks.playground")).splitlines()
