@@ -27,7 +27,7 @@ KINDS = {
 """Exceptions, and the word for each kind of failure."""
 SAID = {
     "missing": "the function is not there: keep its name.",
-    "unwritten": "not written yet.",
+    "unwritten": "not written yet: replace raise NotImplementedError by your code.",
     "exit": "calls sys.exit: return the result instead.",
     "recursion": "the function calls itself without end.",
 }

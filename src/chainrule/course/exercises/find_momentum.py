@@ -36,7 +36,7 @@ def planted(theta, gradients, rate, mu):
 def cases(rng):
     """Yield gradients."""
     for steps, about in ((5, ""), (1, "with one step"), (40, "after 40 steps")):
-        yield Case((rng.normal(size=4), rng.normal(size=(steps, 4)), 0.1, 0.9), about)
+        yield Case((rng.normal(size=4), rng.normal(size=(steps, 4)), 0.2, 0.9), about)
 
 
 EXERCISE = Exercise(
