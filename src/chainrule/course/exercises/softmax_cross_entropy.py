@@ -5,7 +5,7 @@ the batch:
 
     L = (1/n) Σ_i [ log Σ_k e^{z_ik} − z_i,t_i ]
 
-Softmax and logarithm are one formula here, so no probability is rounded to 0 before its logarithm is taken. Subtract the
+Softmax and logarithm are one formula here: no probability is rounded to 0 before its logarithm is taken. Subtract the
 row's maximum inside the log-sum-exp, and add it back outside. The gradient is short:
 
     dz = (softmax(z) − onehot(t)) / n
