@@ -55,6 +55,12 @@ def _loss(p, t):
     return -np.log(p[np.arange(len(p)), t]).mean()
 
 
+def _overflowing(z, t):
+    """Return L and dz without the row's maximum subtracted."""
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return _loss(p, t), (p - np.eye(z.shape[1])[t]) / len(z)
+
+
 EXERCISE = Exercise(
     softmax_cross_entropy, cases, ("L", "dz"), points=6,
     gradients=lambda z, t: {"dz": (lambda z: softmax_cross_entropy(z, t)[0], z)},
@@ -84,8 +90,7 @@ EXERCISE = Exercise(
                 "to z.", "Remove the factor p (1 − p): it belongs to a squared error after a sigmoid."),
         Mistake("without log", lambda z, t: {"L": -(_both(z, t)[2] * _both(z, t)[3]).sum(axis=1).mean()},
                 "The logarithm is missing: L is the mean of −p, not of −log p.", "Take log p."),
-        Mistake("overflow",
-                lambda z, t: {"L": _loss(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), t)},
+        Mistake("overflow", _overflowing,
                 "e^z overflows: the row's maximum is not subtracted.",
                 "z = z - z.max(axis=1, keepdims=True) changes neither L nor dz."),
         Mistake("log of zero", lambda z, t: {"L": _loss(softmax(z), t)},
