@@ -554,6 +554,13 @@ def test_hints_get_stronger(tmp_path):
     file.write_text(written("dense_dW", "return x.T @ dy"), encoding="utf-8")
     assert "4 of 4 points" in run("check", 3, "--folder", tmp_path)
     assert "dV is right" in run("check", 18, "--folder", tmp_path, status=1)  # the planted mistake shows itself
+    body = "for i in range(20): print('row', i)\nraise NotImplementedError"
+    (tmp_path / "05_activation.py").write_text(written("activation", body), encoding="utf-8")
+    shown = run("check", "--folder", tmp_path, status=1)
+    assert "Line 7: not written yet: replace raise" in shown
+    assert "row 9\n" in shown
+    assert "row 10" not in shown
+    assert "more than is shown" in shown
 
 
 @pytest.mark.few(2)

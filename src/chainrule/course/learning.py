@@ -221,7 +221,7 @@ def _checked(
     if complaint is None:
         return Result(number, "done", points, error=error, printed=marker.printed), nothing | {"points": points}
     if complaint.kind == "unwritten":
-        return Result(number, "not started", 0, "unwritten", f"{path.name}: {complaint.words}"), nothing
+        return Result(number, "wrong", 0, "unwritten", complaint.words, printed=marker.printed), nothing
     times = before["times"] + 1 if before.get("kind") == complaint.kind else 1
     hints = [complaint.stronger] * (times > 1)
     if times > 2:
