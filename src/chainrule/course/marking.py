@@ -179,7 +179,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, Other):
         return f"a value of type {value[:60]}"
     if isinstance(value, tuple):
-        return f"a list or tuple of {len(value)}"
+        return f"a list or tuple of {len(value)} parts"
     return "a text" if isinstance(value, str) else "None"
 
 

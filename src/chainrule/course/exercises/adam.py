@@ -70,7 +70,7 @@ EXERCISE = Exercise(
         Mistake("no root", _stepping(lambda m, v, a, b, e: m / a / (v / b + e)), "The square root is missing: the "
                 "step is divided by v̂, not by √v̂.", "np.sqrt(v_hat)"),
         Mistake("ascent", _stepping(lambda m, v, a, b, e: -m / a / (np.sqrt(v / b) + e)), "The sign of the step is "
-                "wrong: theta climbs.", "theta - rate * m_hat / (np.sqrt(v_hat) + epsilon)"),
+                "wrong: the loss rises.", "theta - rate * m_hat / (np.sqrt(v_hat) + epsilon)"),
         Mistake("no epsilon", _stepping(lambda m, v, a, b, e: m / a / np.sqrt(v / b)), "ε is missing.",
                 "np.sqrt(v_hat) + epsilon"),
         Mistake("step", lambda *a: {"theta": _step(*a, how=lambda m, v, *_: m / (1 - a[6] ** (a[4] + 1))

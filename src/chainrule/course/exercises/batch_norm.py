@@ -77,8 +77,8 @@ EXERCISE = Exercise(
                 "x.var(axis=0), without ddof=1."),
         Mistake("no root", _y(lambda x, e: (x - x.mean(axis=0)) / (x.var(axis=0) + e)), "The square root is "
                 "missing: x − μ is divided by the variance.", "np.sqrt(v + epsilon)"),
-        Mistake("epsilon outside", _y(lambda x, e: (x - x.mean(axis=0)) / (x.std(axis=0) + e)), "ε is added to the "
-                "square root: here it is added to the variance, inside.", "np.sqrt(v + epsilon)"),
+        Mistake("epsilon outside", _y(lambda x, e: (x - x.mean(axis=0)) / (x.std(axis=0) + e)), "ε is added outside "
+                "the square root: batch normalization adds it to the variance, inside.", "np.sqrt(v + epsilon)"),
         Mistake("no epsilon", _y(lambda x, e: (x - x.mean(axis=0)) / x.std(axis=0)), "ε is missing.",
                 "np.sqrt(v + epsilon)"),
         Mistake("not normalized", _y(lambda x, e: x), "γ multiplies x: y = γ x̂ + β.", "gamma * normal + beta"),

@@ -84,7 +84,7 @@ EXERCISE = Exercise(
                 "rng.random(x.shape) < keep, and divide by keep."),
         Mistake("wrong side",
                 lambda x, keep, rng, training: {"factor": (rng.random(x.shape) < 1 - keep) / keep},
-                "Entries are kept with the probability 1 − keep.", "rng.random(x.shape) < keep"),
+                "Entries are kept with the probability 1 − keep: it should be keep.", "rng.random(x.shape) < keep"),
         Mistake("scale", lambda *a: {"y": _masked(*a, scale=1 / max(1 - a[1], 1e-9))[0]},
                 "What is kept is divided by 1 − keep: divide by keep.", "keep · (x / keep) = x."),
         Mistake("one mask", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape[1]) < keep) / keep)},

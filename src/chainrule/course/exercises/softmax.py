@@ -50,8 +50,8 @@ EXERCISE = Exercise(
         "e = np.exp(z - z.max(axis=1, keepdims=True)), then e / e.sum(axis=1, keepdims=True).",
     ),
     mistakes=(
-        Mistake("no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The softmax is without "
-                "its maximum: e^z overflows for large logits, and infinity / infinity is NaN.",
+        Mistake("no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The row's maximum is "
+                "not subtracted: e^z overflows for large logits, and infinity / infinity is NaN.",
                 "Subtract the row's maximum first: z - z.max(axis=1, keepdims=True)."),
         Mistake("maximum of the batch",
                 lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(axis=1, keepdims=True), "The maximum is "

@@ -77,7 +77,7 @@ EXERCISE = Exercise(
                 "Divide by len(z), not by z.size."),
         Mistake("no onehot", lambda z, t: {"dz": _both(z, t)[2] / len(z)}, "The one-hot targets are not "
                 "subtracted: dz is softmax(z) / n.", "Subtract 1 at the right class: dz[np.arange(n), t] -= 1."),
-        Mistake("right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is only there for "
+        Mistake("right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is 0 except at "
                 "the right class: the others get softmax(z) / n.", "Subtract onehot(t) from all of softmax(z)."),
         Mistake("columns", lambda z, t: {"dz": (_both(z, t)[2] - np.eye(z.shape[1])[t].any(axis=0)) / len(z)},
                 "1 is subtracted in every row for the classes of all rows: dz[:, t] takes whole columns.",

@@ -105,7 +105,7 @@ EXERCISE = Exercise(
                 "together.", "Take X[rows] and t[rows] with the same rows."),
         Mistake("shuffled once", _loop(once=True), "The rows are shuffled once, before the epochs: draw a new "
                 "order in each.", "Move rng.permutation into the loop over epochs."),
-        Mistake("ascent", _loop(sign=1), "The sign of the step is wrong: W climbs.", "W - rate * dW"),
+        Mistake("ascent", _loop(sign=1), "The sign of the step is wrong: the loss rises.", "W - rate * dW"),
         Mistake("one epoch", lambda W, X, t, rate, epochs, b, rng: _trained(W, X, t, rate, 1, b, rng),
                 "It stops after the first epoch: is the return inside the loop?",
                 "The return stands under the loops, not in them."),
