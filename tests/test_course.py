@@ -167,6 +167,7 @@ PLANTED = [
     ("dense_forward", "return x @ W + c", r"name 'c' is not defined \(x is"),
     ("dense_forward", "return (x @ W + b) / len(x)", "divided by the 5 rows one time too many"),
     ("dense_forward", "return x @ W + b if len(x) > 1 else x @ W", "not with a batch of one row. The bias is missing"),
+    ("dense_forward", "return W @ x + b", r"Line 6: ValueError: the inner sizes of a product with @ differ, 3 and 5\. \(x is"),
     ("dense_forward", "return np.dot(W, x) + b", r"(?s)ValueError.*x is \(5, 3\), W is \(3, 3\)"),
     ("dense_forward", "return np.array([x[i] @ W + b for i in range(5)])", "fails with a batch of one row"),
     ("dense_forward", "y = x @ W + b; y[-1] = 0; return y", "Only the last row"),
@@ -361,7 +362,7 @@ BROKEN = {
     "sys.exit": ("import sys; sys.exit()", "exit", "calls sys.exit"),
     "os._exit": ("import os; os._exit(0)", "exit", "ended the process"),
     "a crash": ("import ctypes; ctypes.string_at(0)", "exit", "ended the process"),
-    "waiting for input": ("input()", "raises", "EOFError"),
+    "waiting for input": ("input()", "input", "Line 6: input\\(\\) has nothing to read"),
     "recursion": ("return dense_forward(x, W, b)", "recursion", "calls itself without end"),
     "garbage on the channel": (
         "import os\nfor i in range(3, 20):\n    try: os.write(i, b'x' * 10000)\n    except OSError: pass\nreturn x",
