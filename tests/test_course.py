@@ -502,6 +502,8 @@ def test_frames_that_are_not_ours_are_refused():
         frame = token + len(header).to_bytes(4, "little") + (0).to_bytes(4, "little") + header
         with pytest.raises(child.ChannelError):
             read(frame)
+    with pytest.raises(MemoryError):  # of the file, and not of the checker
+        child.write(io.BytesIO(), token, {}, "x" * child.MOST_HEADER)
     with pytest.raises(child.ChannelError):
         read(b"u" * child.TOKEN + b"\0" * 8)
     with pytest.raises(child.ChannelError):
