@@ -197,6 +197,7 @@ PLANTED = [
     ("activation", "if name == 'sigmoid':\n    y = 0.5 + 0.5 * np.tanh(x / 2)\n    return y, y * (1 - y)\nif name == 'tanh':\n    return np.tanh(x), 1 - np.tanh(x)\nreturn np.maximum(x, 0), 1.0 * (x > 0)", "square is missing"),
     ("activation", "if name == 'sigmoid':\n    y = 0.5 + 0.5 * np.tanh(x / 2)\n    return y, y * (1 - y)\nif name == 'tanh':\n    return np.tanh(x), 1 - np.tanh(x)**2\nx[x < 0] = 0\nreturn x, 1.0 * (x > 0)", "in place: x"),
     ("activation", SIGMOID + "if name == 'tanh':\n    y = np.tanh(x)\n    return y, 1 - y**2", r'not for "relu"\. The function returns None'),
+    ("activation", SIGMOID + "if name == 'tanh':\n    y = np.tanh(x)\n    return y, 1 - y**2\nreturn np.maximum(x, 0), x > 0", 'not for "relu"\\. slope is bool, and not float64'),
     ("activation", SIGMOID + "raise NotImplementedError", 'fails for "tanh": line 9: not written yet'),
     ("activation", SIGMOID + "if name == 'tanh':\n    y = np.tanh(x)\n    return y, 1 - y**2\nreturn np.maximum(x, 0), np.where(x > 0, 1.0, 0.0)", "float32, slope is float64"),
     ("activation", SIGMOID + "if name == 'tanh':\n    y = (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))\n    return y, 1 - y**2\nreturn np.maximum(x, 0), (x > 0).astype(x.dtype)", '"tanh" and large x. y is NaN'),

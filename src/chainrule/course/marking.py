@@ -145,7 +145,7 @@ def _compared(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case
             if value.dtype.kind in "bi":
                 raise _WrongError(
                     "dtype",
-                    f"{name} is {value.dtype}, and not {inputs[0].dtype} as the inputs are.",
+                    f"{but}{name} is {value.dtype}, and not {inputs[0].dtype} as the inputs are.",
                     "A comparison such as x > 0 gives bool, and np.where(x > 0, 1, 0) integers: add .astype(x.dtype).",
                 )
             raise _WrongError(
