@@ -10,7 +10,7 @@ There is no solution to compare with: finite differences of L decide whether dy 
 error Σ |y − t| (its derivative is a sign); the Huber loss, a square near 0 and a line farther out; log cosh(y − t),
 whose derivative is tanh(y − t); an error that costs twice as much on one side.
 
-For log cosh, log cosh(e) = |e| + log(1 + e^{−2|e|}) − log 2 does not overflow, and np.logaddexp(e, -e) computes it.
+For log cosh, log cosh(e) = |e| + log(1 + e^{−2|e|}) − log 2 does not overflow: np.logaddexp(e, -e) - np.log(2).
 
 Source: Huber, "Robust estimation of a location parameter" (1964); Koenker and Bassett, "Regression quantiles" (1978).
 """
