@@ -114,7 +114,8 @@ def _print(result: Any, out_of: int) -> None:
     if result.state == "done":
         error = "" if result.error is None else f" The gradient check finds an error of {result.error:.0e}."
         message = f"Right.{error}"
-    printed = [f"printed: {line}" for line in result.printed.splitlines()[:10] if line.strip()]
+    printed = [f"printed: {line}" for line in result.printed.splitlines() if line.strip()]
+    printed[10:] = ["printed: more than is shown here"] * (len(printed) > 10)
     for text in filter(None, (message, result.hint and f"Hint: {result.hint}", *printed)):
         for line in textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    "):
             tell(line)

@@ -91,10 +91,12 @@ def fresh(arguments: Iterable[Value]) -> list[Any]:
 
 
 def write(stream: Any, token: bytes, message: dict[str, Any], *values: Value) -> None:
-    """Write a frame: the token, two lengths, JSON, and the bytes of its arrays."""
+    """Write a frame: the token, two lengths, JSON, and the bytes of arrays; raise MemoryError if it is too large."""
     body: list[bytes] = []
     header = json.dumps({**message, "values": [pack(value, body) for value in values]}).encode()
     content = b"".join(body)
+    if len(header) > MOST_HEADER or len(content) > MOST_BODY:
+        raise MemoryError
     stream.write(token + struct.pack("<II", len(header), len(content)) + header + content)
     stream.flush()
 

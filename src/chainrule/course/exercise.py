@@ -61,6 +61,8 @@ class Exercise:
         its gradient: checked by :func:`chainrule.check_function`.
     judge : function, optional
         Takes the learner's function and a case, and yields complaints; instead of the comparison with the solution.
+    others : tuple of function
+        Functions like the solution whose results are right, too, such as those of another random draw.
     planted : function, optional
         What the learner's file has in place of an empty function: the solution with a mistake.
     """
@@ -73,6 +75,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...] = ()
     gradients: Callable[..., Mapping[str, tuple[Call, Any]]] | None = None
     judge: Callable[[Call, Case], Iterator[Complaint]] | None = None
+    others: tuple[Call, ...] = ()
     planted: Call | None = None
 
     @property

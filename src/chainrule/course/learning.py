@@ -134,6 +134,8 @@ class Marker:
         try:
             worker.open(source, f"{stem(number)}.py", exercise.name)
         except FailureError as failure:
+            if failure.kind == "missing":
+                failure = FailureError("missing", f"the file has no function {exercise.name}: keep its name.")
             found = failed(failure)
         else:
             found = mark(exercise, worker.call, self.seed)
@@ -219,7 +221,7 @@ def _checked(
     if complaint is None:
         return Result(number, "done", points, error=error, printed=marker.printed), nothing | {"points": points}
     if complaint.kind == "unwritten":
-        return Result(number, "not started", 0, "unwritten", f"Not written yet: {path.name}."), nothing
+        return Result(number, "wrong", 0, "unwritten", complaint.words, printed=marker.printed), nothing
     times = before["times"] + 1 if before.get("kind") == complaint.kind else 1
     hints = [complaint.stronger] * (times > 1)
     if times > 2:

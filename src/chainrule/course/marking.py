@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule.course.exercise import Case, Complaint, Exercise, Mistake
 from chainrule.course.worker import FailureError, Reply
 from chainrule.gradient_check import check_function
 
-CLOSE = {4: 2e-4, 8: 1e-8}  # of the largest value, by the size of the inputs' numbers
+CLOSE = {4: 1e-3, 8: 1e-8}  # of the largest value, by the size of the inputs' numbers
 ONCE_MORE = "Read the page beside the file, and compute the first entry by hand."
 
 
@@ -40,18 +41,18 @@ def mark(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], seed: int
     first, error = cases[0], None
     points = 0
     try:
-        if exercise.judge is not None:
-            _judged(exercise, call, first)
         _compared(exercise, call, first)
+        _judged(exercise, call, first)
         points = exercise.points // 2
         error = _checked(exercise, call, first)
         for case in cases[1:]:
-            if exercise.judge is not None:
-                _judged(exercise, call, case)
             _compared(exercise, call, case)
-        single = tuple(a.astype(np.float32) if _is_real(a) else a for a in first.arguments)
-        if any(_is_real(a) for a in single):
-            _compared(exercise, call, Case(single, "with float32 inputs"))
+            _judged(exercise, call, case)
+        for case in cases:
+            single = tuple(a.astype(np.float32) if _is_real(a) else a for a in case.arguments)
+            if any(_is_real(a) for a in single):
+                about = f"{case.about}, with float32 inputs".removeprefix(", ")
+                _compared(exercise, call, Case(single, about))
         _compared(exercise, call, Case(first.arguments, "when it is called a second time"))
     except _WrongError as wrong:
         return Mark(points, wrong.complaint)
@@ -87,6 +88,8 @@ def _shapes(exercise: Exercise, case: Case) -> str:
 
 
 def _judged(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case: Case) -> None:
+    if exercise.judge is None:
+        return
     failures = []
 
     def function(*arguments: Any) -> Any:
@@ -96,7 +99,6 @@ def _judged(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case: 
             failures.append(failure)
             raise
 
-    assert exercise.judge is not None  # noqa: S101  (for mypy: the caller has asked)
     try:
         complaint = next(exercise.judge(function, case), None)
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # from within the gradient check, or of NumPy
@@ -109,17 +111,18 @@ def _judged(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case: 
 
 def _compared(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case: Case) -> None:
     """Call the function on a case; raise _WrongError with words if the results are not as they should be."""
+    but = f"It is right for an ordinary batch, but not {case.about}. " if case.about else ""
     try:
         reply = call(case.arguments)
     except FailureError as failure:
-        if case.about and failure.kind == "raises":
+        if case.about and failure.kind in ("raises", "unwritten", "memory", "recursion"):
             raise _WrongError(
                 "case",
                 f"It works for an ordinary batch, but fails {case.about}: {failure} ({_shapes(exercise, case)})",
                 exercise.hints[1],
             ) from failure
         raise
-    got = _results(exercise, reply.result)
+    got = _results(exercise, reply.result, but)
     if reply.changed:
         which = " and ".join(_names(exercise)[i] for i in reply.changed)
         raise _WrongError(
@@ -129,53 +132,73 @@ def _compared(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case
         )
     inputs = [a for a in case.arguments if _is_real(a)]
     if exercise.judge is None:
-        _right(exercise, case, got, CLOSE[min((a.itemsize for a in inputs), default=8)])
+        try:
+            _right(exercise, case, got, CLOSE[min((a.itemsize for a in inputs), default=8)], but)
+        except _WrongError as wrong:
+            again = _results(exercise, call(case.arguments).result) if wrong.complaint.kind == "value" else got
+            if not all(np.array_equal(value, again[name], equal_nan=True) for name, value in got.items()):
+                words = "It returns something else when it is called again with the same arguments."
+                raise _WrongError("random", words, "Draw from rng alone, and only if there is one.") from wrong
+            raise
     for name, value in got.items():
         if np.ndim(value) and inputs and value.dtype != inputs[0].dtype:
             if value.dtype.kind in "bi":
                 raise _WrongError(
                     "dtype",
-                    f"{name} is {value.dtype}, and not {inputs[0].dtype} as the inputs are.",
+                    f"{but}{name} is {value.dtype}, and not {inputs[0].dtype} as the inputs are.",
                     "A comparison such as x > 0 gives bool, and np.where(x > 0, 1, 0) integers: add .astype(x.dtype).",
                 )
             raise _WrongError(
                 "dtype",
                 f"For inputs in {inputs[0].dtype}, {name} is {value.dtype}: the dtype should stay the same.",
                 "np.zeros, np.ones and np.eye give float64: use np.zeros_like(x) or dtype=x.dtype. A float64 scalar "
-                "such as np.sqrt(0.1) has the same effect; 0.1**0.5 does not.",
+                "such as np.sqrt(0.1) has the same effect, but 0.1**0.5 does not. Integers and bool become float64, "
+                "too, as in (x > 0) / 2 or x * (1 + (x > 0)): use (x > 0).astype(x.dtype).",
             )
 
 
-def _results(exercise: Exercise, result: Any) -> dict[str, Any]:
+def _results(exercise: Exercise, result: Any, but: str = "") -> dict[str, Any]:
     """Return the results by name."""
     names, many = exercise.returns, len(exercise.returns) > 1
     wanted = f"return {', '.join(names)}"
     if result is None:
-        raise _WrongError(
-            "none", "The function returns None: is the return missing?", f"The last line should be: {wanted}"
-        )
+        words = f"{but}The function returns None: is the return missing?"
+        raise _WrongError("none", words, f"The last line should be: {wanted}")
     parts = result if many and isinstance(result, tuple) else (result,)
     if len(parts) != len(names):
         count = f"{len(parts)} results" if isinstance(result, tuple) else "one result"
-        raise _WrongError("results", f"It returns {count}, but {len(names)} are expected.", f"Write: {wanted}")
+        raise _WrongError("results", f"{but}It returns {count}, but {len(names)} are expected.", f"Write: {wanted}")
     for name, value in zip(names, parts, strict=True):
         if value is None or isinstance(value, str | tuple | dict):
-            what = f"a value of type {value[:60]}" if isinstance(value, Other) else "a list" if value else repr(value)
-            raise _WrongError("type", f"{name} is {what}: expected numbers in an array.", "np.array makes one.")
+            what = f"{but}{name} is {_kind(value)}: expected numbers in an array."
+            raise _WrongError("type", what, f"Write: {wanted}. np.array makes an array of a list.")
     return dict(zip(names, parts, strict=True))
 
 
-def _right(exercise: Exercise, case: Case, got: dict[str, Any], close: float) -> None:
+def _kind(value: Any) -> str:
+    if isinstance(value, Other):
+        return f"a value of type {value[:60]}"
+    if isinstance(value, tuple):
+        return f"a list or tuple of {len(value)} parts"
+    return "a text" if isinstance(value, str) else "None"
+
+
+def _right(exercise: Exercise, case: Case, got: dict[str, Any], close: float, but: str) -> None:
     with np.errstate(all="ignore"):
-        right = _named(exercise, exercise.solution(*fresh(case.arguments)))
-        wrong = [name for name in right if not same(got[name], right[name], close)]
-        if not wrong:
+        answers = [_named(exercise, f(*fresh(case.arguments))) for f in (exercise.solution, *exercise.others)]
+        if any(all(same(got[name], value, close) for name, value in answer.items()) for answer in answers):
             return
-        but = f"It is right for an ordinary batch, but not {case.about}. " if case.about else ""
+        right = answers[0]
+        wrong = [name for name in right if not same(got[name], right[name], close)]
+        for order in permutations(right):
+            if all(same(got[a], right[b], close) for a, b in zip(right, order, strict=True)):
+                words = f"{but}The results are in the wrong order: {', '.join(order)}."
+                raise _WrongError("order", words, f"Write: return {', '.join(right)}")
         if (found := _known(exercise, case, got, right, close)) is not None:
             raise _WrongError(found.kind, but + found.words, found.stronger)
     name, slopes = wrong[0], _slopes(exercise, case)
-    kind, words = described(name, np.asarray(got[name]), np.asarray(right[name]), case.arguments, slopes.get(name))
+    given = dict(zip(_names(exercise), case.arguments, strict=True))
+    kind, words = described(name, np.asarray(got[name]), np.asarray(right[name]), given, slopes.get(name))
     raise _WrongError(kind, but + words, exercise.hints[0 if kind != "value" else 1])
 
 

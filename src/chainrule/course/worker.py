@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import queue
+import re
 import secrets
 import signal
 import subprocess
@@ -22,12 +23,13 @@ from chainrule.course import apart, child
 KINDS = {
     "missing": "missing", "NotImplementedError": "unwritten", "MemoryError": "memory", "SystemExit": "exit",
     "ModuleNotFoundError": "import", "ImportError": "import", "SyntaxError": "syntax", "IndentationError": "syntax",
-    "TabError": "syntax", "RecursionError": "recursion",
+    "TabError": "syntax", "RecursionError": "recursion", "EOFError": "input",
 }  # fmt: skip
 """Exceptions, and the word for each kind of failure."""
 SAID = {
     "missing": "the function is not there: keep its name.",
-    "unwritten": "not written yet.",
+    "unwritten": "not written yet: replace raise NotImplementedError by your code.",
+    "input": "input() has nothing to read here: use the arguments.",
     "exit": "calls sys.exit: return the result instead.",
     "recursion": "the function calls itself without end.",
 }
@@ -188,6 +190,8 @@ def _explained(answer: dict[str, Any], limits: Limits) -> FailureError:
     elif kind == "import":
         said = f"{said}. The exercises need NumPy and nothing else."
     elif kind in ("syntax", "raises"):
+        if sizes := re.search(r"^matmul: .*size (\d+) is different from (\d+)", said):
+            said = f"the inner sizes of a product with @ differ, {sizes[2]} and {sizes[1]}."
         said = f"{error}: {said}".removesuffix(": ")
     return FailureError(kind, SAID.get(kind, said), line)
 

@@ -77,6 +77,13 @@ EXERCISE = Exercise(
                 "x.var(axis=0), without ddof=1."),
         Mistake("no root", _y(lambda x, e: (x - x.mean(axis=0)) / (x.var(axis=0) + e)), "The square root is "
                 "missing: x − μ is divided by the variance.", "np.sqrt(v + epsilon)"),
+        Mistake("epsilon outside", _y(lambda x, e: (x - x.mean(axis=0)) / (x.std(axis=0) + e)), "ε is added outside "
+                "the square root: batch normalization adds it to the variance, inside.", "np.sqrt(v + epsilon)"),
+        Mistake("no epsilon", _y(lambda x, e: (x - x.mean(axis=0)) / x.std(axis=0)), "ε is missing.",
+                "np.sqrt(v + epsilon)"),
+        Mistake("not normalized", _y(lambda x, e: x), "γ multiplies x: y = γ x̂ + β.", "gamma * normal + beta"),
+        Mistake("no scale", lambda *a: {"y": batch_norm(a[0], np.ones_like(a[1]), 0 * a[2], *a[3:])[0]}, "y is x̂: "
+                "the scale γ and the shift β are missing.", "gamma * normal + beta"),
         Mistake("constants", _dx(lambda dy, normal, scale: scale * dy), "dx treats the mean and the variance as "
                 "constants: both depend on x.", "Subtract dy.mean(axis=0) and normal * (dy * normal).mean(axis=0)."),
         Mistake("constant variance", _dx(lambda dy, normal, scale: scale * (dy - dy.mean(axis=0))), "dx treats the "

@@ -61,6 +61,8 @@ EXERCISE = Exercise(
                 "the kernel are swapped.", "x_c W_c,f: the sum is over the third axis of W."),
         Mistake("no bias", lambda x, W, b: convolution(x, W, 0 * b), "The bias is missing.",
                 "Add b to the last axis of y."),
+        Mistake("sign of bias", lambda x, W, b: convolution(x, W, -b), "The bias is subtracted, but it should be "
+                "added.", "Write + b."),
         Mistake("bias at every place", lambda x, W, b: convolution(x, W, W.shape[0] * W.shape[1] * b),
                 "The bias is added once for every place of the kernel: it is inside the loop.",
                 "Add b once, after the loops."),

@@ -1,7 +1,7 @@
 """A dense layer: the gradient of the biases.
 
-Backward begins with dy = dL/dy, an array of the shape of y, (batch, outputs): by how much L rises if an entry of y
-rises by 1. What is db = dL/db?
+Backward begins with dy = dL/dy, an array of the shape of y, (batch, outputs): the derivative of L with respect to each
+entry of y. What is db = dL/db?
 
 b_j is added in every row i, so y_ij changes with b_j in all of them, each with ∂y_ij/∂b_j = 1. The chain rule adds all
 ways in which b_j reaches L:

@@ -40,6 +40,16 @@ def cases(rng):
         yield Case((rng.normal(size=(rows, 6)), keep, Seed(int(rng.integers(2**31))), training), about)
 
 
+def _drawn(draw):
+    """Return a dropout with another draw."""
+
+    def answer(x, keep, rng, training):
+        factor = draw(x, keep, rng).astype(x.dtype) / keep if training else np.ones_like(x)
+        return x * factor, factor
+
+    return answer
+
+
 def _masked(x, keep, rng, training, *, scale=1.0, flipped=False):
     """Return y and factor with a mistake, in training only."""
     if not training:
@@ -50,6 +60,10 @@ def _masked(x, keep, rng, training, *, scale=1.0, flipped=False):
 
 EXERCISE = Exercise(
     dropout, cases, ("y", "factor"), points=4,
+    others=(
+        _drawn(lambda x, keep, rng: rng.random(x.shape) > 1 - keep),
+        _drawn(lambda x, keep, rng: rng.binomial(1, keep, x.shape)),
+    ),
     hints=(
         "Draw one number for every entry of x, rng.random(x.shape), and compare it with keep.",
         "In training, factor = (rng.random(x.shape) < keep).astype(x.dtype) / keep; in prediction, np.ones_like(x).",
@@ -68,6 +82,11 @@ EXERCISE = Exercise(
                 lambda *a: {"y": _masked(*a, flipped=True, scale=1 / max(1 - a[1], 1e-9))[0]},
                 "keep is taken for the probability of being dropped.",
                 "rng.random(x.shape) < keep, and divide by keep."),
+        Mistake("wrong side",
+                lambda x, keep, rng, training: {"factor": (rng.random(x.shape) < 1 - keep) / keep},
+                "Entries are kept with the probability 1 − keep: it should be keep.", "rng.random(x.shape) < keep"),
+        Mistake("scale", lambda *a: {"y": _masked(*a, scale=1 / max(1 - a[1], 1e-9))[0]},
+                "What is kept is divided by 1 − keep: divide by keep.", "keep · (x / keep) = x."),
         Mistake("one mask", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape[1]) < keep) / keep)},
                 "All rows share one mask: draw a number for every entry.",
                 "rng.random(x.shape), with the whole shape."),

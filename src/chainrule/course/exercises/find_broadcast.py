@@ -1,7 +1,8 @@
 """Find the mistake: a loss that hardly falls.
 
 A regression with one output: y = x W + b, with W of shape (inputs, 1), and targets t of shape (n,). The loss is the
-mean of ½ (y − t)². It falls at first, and then stays near the variance of the targets, as if the inputs did not matter.
+mean of ½ (y − t)². It falls at first, and then stays near half the variance of the targets, as if the inputs did not
+matter.
 
 The file computes L and dW. Find the mistake and fix it; the shapes of the arguments stay. Print the shape of every
 array.

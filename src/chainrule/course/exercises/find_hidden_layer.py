@@ -3,8 +3,8 @@
 This network has one hidden layer with the sigmoid, and a squared error: a = σ(x W), y = a V, L = (1/n) Σ ½ (y − t)².
 The file computes L, dW and dV. It trains, though slowly: one of the gradients is wrong.
 
-Find the mistake and fix it; one line is enough. The check shows you what finite differences find. Go backward through
-the formulas:
+Find the mistake and fix it; one line is enough. The check says which gradient disagrees with finite differences. Go
+backward through the formulas:
 
     dy = (y − t) / n        dV = aᵀ dy        da = dy Vᵀ        dz = da ⊙ σ′(z)        dW = xᵀ dz
 

@@ -1,13 +1,13 @@
 """Find the mistake: a ReLU that saves memory.
 
-Forward: z = x W, a = max(z, 0), y = z + a, a short cut around the ReLU. Backward gets dy and returns dx. To save
+Forward: z = x W, a = max(z, 0), y = z + a, a shortcut around the ReLU. Backward gets dy and returns dx. To save
 memory, someone computed the ReLU in place. The results look plausible, and no error is raised.
 
 The file returns y and dx. Find the mistake and fix it. Print an array before and after the ReLU.
 
     dz = dy + dy ⊙ 1[z > 0]        dx = dz Wᵀ
 
-Source: for the short cut, He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2016).
+Source: for the shortcut, He, Zhang, Ren and Sun, "Deep residual learning for image recognition" (2016).
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ EXERCISE = Exercise(
     mistakes=(
         Mistake("planted", planted, "y is never negative, but z + max(z, 0) is, where z is negative.",
                 "The ReLU is computed in place: out=z overwrites the z that the next line needs."),
-        Mistake("short cut lost", lambda x, W, dy: {"dx": dy * (x @ W > 0) @ W.T}, "dx lacks the short cut: z "
+        Mistake("shortcut lost", lambda x, W, dy: {"dx": dy * (x @ W > 0) @ W.T}, "dx lacks the shortcut: z "
                 "reaches y directly, too.", "dz = dy + dy * (z > 0)"),
     ),
 )  # fmt: skip

@@ -29,7 +29,7 @@ def momentum(theta, v, grad, rate, mu):
 def cases(rng):
     """Yield parameters, velocities and gradients."""
     for shape, about in (((4,), ""), ((3, 2), "for a matrix of parameters")):
-        yield Case((*(rng.normal(size=shape) for _ in range(3)), 0.1, 0.9), about)
+        yield Case((*(rng.normal(size=shape) for _ in range(3)), 0.2, 0.9), about)
     yield Case((np.ones(3), np.zeros(3), np.ones(3), 0.5, 0.0), "in the first step, where v is 0")
 
 
@@ -45,7 +45,10 @@ EXERCISE = Exercise(
         Mistake("no velocity", lambda theta, v, grad, rate, mu: {"theta": theta - rate * grad}, "theta moves by "
                 "the gradient alone: the velocity is not used.", "theta + v, with the new v."),
         Mistake("sign", lambda theta, v, grad, rate, mu: {"v": mu * v + rate * grad}, "The sign of the gradient is "
-                "wrong: this climbs. v ← μ v − η g.", "Subtract rate * grad."),
+                "wrong in v: v ← μ v − η g is the step itself, and is added to θ.", "Subtract rate * grad."),
+        Mistake("other convention", lambda theta, v, grad, rate, mu: {"v": mu * v + grad}, "This v has no η: some "
+                "libraries write v ← μ v + g and θ ← θ − η v. Here v is the step itself.",
+                "v = mu * v - rate * grad, then theta + v."),
         Mistake("sign of step", lambda theta, v, grad, rate, mu: {"theta": theta - (mu * v - rate * grad)},
                 "theta moves against v: v already has the minus sign.", "theta + v"),
         Mistake("no rate", lambda theta, v, grad, rate, mu: {"v": mu * v - grad}, "The learning rate is missing in "

@@ -33,6 +33,16 @@ def cases(rng):
     yield Case((rng.normal(size=(5, 3)) * 30 + 1000 * np.arange(5)[:, None],), "with rows of very different sizes")
 
 
+def _shifted(z):
+    """Return the exponentials without overflow."""
+    return np.exp(z - z.max(axis=1, keepdims=True))
+
+
+def _divided(kind, total, words, stronger):
+    """Return a mistake in the sum, with and without the row's maximum subtracted."""
+    return [Mistake(kind, lambda z, exp=exp: exp(z) / total(exp(z)), words, stronger) for exp in (np.exp, _shifted)]
+
+
 EXERCISE = Exercise(
     softmax, cases, ("p",), points=4,
     hints=(
@@ -40,21 +50,25 @@ EXERCISE = Exercise(
         "e = np.exp(z - z.max(axis=1, keepdims=True)), then e / e.sum(axis=1, keepdims=True).",
     ),
     mistakes=(
-        Mistake("no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The softmax is without "
-                "its maximum: e^z overflows for large logits, and infinity / infinity is NaN.",
+        Mistake("no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The row's maximum is "
+                "not subtracted: e^z overflows for large logits, and infinity / infinity is NaN.",
                 "Subtract the row's maximum first: z - z.max(axis=1, keepdims=True)."),
         Mistake("maximum of the batch",
                 lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(axis=1, keepdims=True), "The maximum is "
                 "that of the whole batch: in a row of small logits every exponential becomes 0, and 0 / 0 is NaN.",
                 "Take each row's own maximum: z.max(axis=1, keepdims=True)."),
-        Mistake("wrong axis", lambda z: np.exp(z) / np.exp(z).sum(axis=0), "The sum is over the wrong axis: over "
-                "the rows, not over the classes of one row.",
-                "Use axis=1, keepdims=True: each row of p has the sum 1."),
-        Mistake("keepdims", lambda z: np.exp(z) / np.exp(z).sum(axis=1), "The rows' sums are divided along the "
-                "wrong axis: keepdims is missing.",
-                "sum(axis=1, keepdims=True) is a column, (batch, 1): it divides row by row."),
-        Mistake("sum of everything", lambda z: np.exp(z) / np.exp(z).sum(), "The sum is over the whole batch: each "
-                "row of p should have the sum 1.", "Sum within each row: axis=1, keepdims=True."),
+        Mistake("keepdims of the maximum",
+                lambda z: np.exp(z - z.max(axis=1)) / np.exp(z - z.max(axis=1)).sum(axis=1, keepdims=True),
+                "The rows' maxima are subtracted along the wrong axis: keepdims is missing.",
+                "max(axis=1, keepdims=True) is a column, (batch, 1)."),
+        *_divided("wrong axis", lambda e: e.sum(axis=0), "The sum is over the wrong axis: over the rows, not over the "
+                  "classes of one row.", "Use axis=1, keepdims=True: each row of p has the sum 1."),
+        *_divided("keepdims", lambda e: e.sum(axis=1), "Each entry is divided by the sum of another row: keepdims is "
+                  "missing.", "sum(axis=1, keepdims=True) is a column, (batch, 1): it divides row by row."),
+        *_divided("sum of everything", lambda e: e.sum(), "The sum is over the whole batch: each row of p should have "
+                  "the sum 1.", "Sum within each row: axis=1, keepdims=True."),
+        Mistake("sigmoid", lambda z: 1 / (1 + np.exp(-z)), "This is the sigmoid of each logit: the rows of p do not "
+                "have the sum 1.", "Divide e^z by the row's sum of e^z."),
         Mistake("not normalized", lambda z: np.exp(z - z.max(axis=1, keepdims=True)), "The division by the sum is "
                 "missing: the rows of p do not have the sum 1.", "Divide by e.sum(axis=1, keepdims=True)."),
         Mistake("sign", lambda z: softmax(-z), "The sign is flipped: larger logits get smaller probabilities.",

@@ -5,8 +5,8 @@ the batch:
 
     L = (1/n) Σ_i [ log Σ_k e^{z_ik} − z_i,t_i ]
 
-This is softmax and logarithm in one formula: no probability is rounded to 0 before its logarithm is taken. Subtract the
-row's maximum in the log-sum-exp, and add it again. The gradient is short:
+Softmax and logarithm are one formula here: no probability is rounded to 0 before its logarithm is taken. Subtract the
+row's maximum inside the log-sum-exp, and add it back outside. The gradient is short:
 
     dz = (softmax(z) − onehot(t)) / n
 
@@ -55,6 +55,12 @@ def _loss(p, t):
     return -np.log(p[np.arange(len(p)), t]).mean()
 
 
+def _overflowing(z, t):
+    """Return L and dz without the row's maximum subtracted."""
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    return _loss(p, t), (p - np.eye(z.shape[1])[t]) / len(z)
+
+
 EXERCISE = Exercise(
     softmax_cross_entropy, cases, ("L", "dz"), points=6,
     gradients=lambda z, t: {"dz": (lambda z: softmax_cross_entropy(z, t)[0], z)},
@@ -71,15 +77,20 @@ EXERCISE = Exercise(
                 "Divide by len(z), not by z.size."),
         Mistake("no onehot", lambda z, t: {"dz": _both(z, t)[2] / len(z)}, "The one-hot targets are not "
                 "subtracted: dz is softmax(z) / n.", "Subtract 1 at the right class: dz[np.arange(n), t] -= 1."),
-        Mistake("right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is only there for "
+        Mistake("right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is 0 except at "
                 "the right class: the others get softmax(z) / n.", "Subtract onehot(t) from all of softmax(z)."),
+        Mistake("columns", lambda z, t: {"dz": (_both(z, t)[2] - np.eye(z.shape[1])[t].any(axis=0)) / len(z)},
+                "1 is subtracted in every row for the classes of all rows: dz[:, t] takes whole columns.",
+                "dz[np.arange(n), t] takes one entry of each row."),
+        Mistake("maximum lost", lambda z, t: {"L": _both(z, t)[0] - z.max(axis=1).mean()},
+                "The row's maximum is subtracted in the log-sum-exp, but not added again.",
+                "Subtract it from z first, and use this z everywhere."),
         Mistake("derivative twice", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[2] * (1 - _both(z, t)[2])},
                 "dz is multiplied by p (1 − p), too: softmax(z) − onehot(t) already is the derivative with respect "
                 "to z.", "Remove the factor p (1 − p): it belongs to a squared error after a sigmoid."),
         Mistake("without log", lambda z, t: {"L": -(_both(z, t)[2] * _both(z, t)[3]).sum(axis=1).mean()},
                 "The logarithm is missing: L is the mean of −p, not of −log p.", "Take log p."),
-        Mistake("overflow",
-                lambda z, t: {"L": _loss(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), t)},
+        Mistake("overflow", _overflowing,
                 "e^z overflows: the row's maximum is not subtracted.",
                 "z = z - z.max(axis=1, keepdims=True) changes neither L nor dz."),
         Mistake("log of zero", lambda z, t: {"L": _loss(softmax(z), t)},
@@ -88,5 +99,8 @@ EXERCISE = Exercise(
         Mistake("epsilon", lambda z, t: {"L": _loss(softmax(z) + 1e-8, t)},
                 "A small number is added inside the logarithm: it hides log(0) and changes L.",
                 "Compute log p directly: z − m − log Σ e^{z−m}."),
+        Mistake("columns", lambda z, t: {"L": -np.log(_both(z, t)[2][:, t]).mean()},
+                "L takes the classes of all rows in every row: log_p[:, t] is a matrix.",
+                "log_p[np.arange(n), t] takes one entry of each row."),
     ),
 )  # fmt: skip

@@ -43,6 +43,8 @@ EXERCISE = Exercise(
                 "np.mean divides by y.size. Write .sum() / len(y)."),
         Mistake("mean over entries", lambda y, t: {"dy": (y - t) / y.size}, "dy is divided by the number of "
                 "entries, not by the number of rows.", "Divide by len(y), not by y.size."),
+        Mistake("mean over entries", lambda y, t: {"L": ((y - t) ** 2).mean()}, "L is a mean over all entries, "
+                "and lacks the ½: the squares of a row should be summed.", "0.5 * ((y - t) ** 2).sum() / len(y)"),
         Mistake("no square", lambda y, t: {"L": 0.5 * np.abs(y - t).sum() / len(y)}, "The square is missing in L: "
                 "this is the absolute error.", "(y - t) ** 2"),
     ),

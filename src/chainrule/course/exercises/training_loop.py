@@ -59,12 +59,33 @@ def _trained(
     return W
 
 
+def _targets_left(W, X, t, rate, epochs, batch_size, rng):
+    """Return W of a loop that shuffles X alone."""
+    for _ in range(epochs):
+        X = rng.permutation(X)
+        for i in range(0, len(X), batch_size):
+            x = X[i : i + batch_size]
+            W = W - rate * x.T @ (x @ W - t[i : i + batch_size]) / len(x)
+    return W
+
+
 def _loop(**how):
     return lambda *arguments: _trained(*arguments, **how)
 
 
+def _reshuffled(W, X, t, rate, epochs, batch_size, rng):
+    """Return W of a loop that shuffles the order of the last epoch."""
+    for _ in range(epochs):
+        order = rng.permutation(len(X))
+        X, t = X[order], t[order]
+        for i in range(0, len(X), batch_size):
+            x = X[i : i + batch_size]
+            W = W - rate * x.T @ (x @ W - t[i : i + batch_size]) / len(x)
+    return W
+
+
 EXERCISE = Exercise(
-    training_loop, cases, ("W",), points=5,
+    training_loop, cases, ("W",), points=5, others=(_reshuffled,),
     hints=(
         "Two loops, one in the other: over epochs, and over the starts of the batches, range(0, n, batch_size).",
         "rows = order[start:start + batch_size]; W = W - rate * X[rows].T @ (X[rows] @ W - t[rows]) / len(rows)",
@@ -80,9 +101,11 @@ EXERCISE = Exercise(
                 "range(0, len(X), batch_size): a slice may end beyond the last row."),
         Mistake("not shuffled", _loop(shuffled=False), "The rows are not shuffled: every epoch has the same "
                 "batches, in the order of the data.", "order = rng.permutation(len(X)) at the start of every epoch."),
+        Mistake("targets left", _targets_left, "X is shuffled and t is not: inputs and targets no longer belong "
+                "together.", "Take X[rows] and t[rows] with the same rows."),
         Mistake("shuffled once", _loop(once=True), "The rows are shuffled once, before the epochs: draw a new "
                 "order in each.", "Move rng.permutation into the loop over epochs."),
-        Mistake("ascent", _loop(sign=1), "The sign of the step is wrong: W climbs.", "W - rate * dW"),
+        Mistake("ascent", _loop(sign=1), "The sign of the step is wrong: the loss rises.", "W - rate * dW"),
         Mistake("one epoch", lambda W, X, t, rate, epochs, b, rng: _trained(W, X, t, rate, 1, b, rng),
                 "It stops after the first epoch: is the return inside the loop?",
                 "The return stands under the loops, not in them."),

@@ -4,8 +4,8 @@ Large weights fit noise. An L2 penalty adds their squares to the loss, and the s
 
     L ← L + ½ λ Σ W²        dW ← dW + λ W
 
-Each step of gradient descent then also shrinks W by the factor 1 − η λ: the weights decay. Biases are exempt: they
-shift the output, but cannot fit noise. The penalty is not divided by the batch size.
+Each step of gradient descent then also multiplies W by 1 − η λ: the weights decay. Biases are exempt: they only shift
+outputs, and hardly fit noise. The penalty is not divided by the batch size.
 
 Take the loss L of the data, W, b, and their gradients dW and db; return the penalized L, dW and db.
 
