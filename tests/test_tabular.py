@@ -285,11 +285,11 @@ def test_a_cycle_that_is_hardly_worse_does_not_end_training(recorded):
         two, six, fourteen = (usual | {end: score}).values()
         scores = [(two if epoch < 4 else six if epoch < 9 else fourteen, 0.0, 0.0) for epoch in range(1, end + 2)]
         made.scores = scores
-        assert bool(made.enough) == ends, (end, score)
+        assert bool(made.worse()) == ends, (end, score)
         made.scores = scores[:-1]  # one more epoch is needed
-        assert not made.enough
+        assert not made.worse()
     made.scores, made.may_end = scores, False
-    assert not made.enough
+    assert not made.worse()
 
 
 def test_the_temperature_is_the_minimum():

@@ -123,6 +123,7 @@ def _restore(saved: Snapshot, made: Members, *, limited: bool) -> None:
         raise ValueError(f"unexpected arrays: {', '.join(arrays)}")
     check_texts("engine", [d["engine"]])
     made.epochs, made.scores, made.best, made.engine = epochs, scores, best, d["engine"]  # nothing fails from here on
+    made.enough = made.worse()
     for member, (t, memory, values, logits, rows, losses) in zip(made.members, states, strict=True):
         member.epoch, member.values, member.logits, member.rows, member.losses = epoch, values, logits, rows, losses
         member.network.values[:] = values[epoch]

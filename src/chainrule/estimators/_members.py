@@ -98,7 +98,8 @@ class Members:
     may_extend: bool = False  # by more cycles
     scores: list[tuple[float, float, float]] = field(default_factory=list)  # of epochs 1, 2, ...
     best: int = 0
-    stopped: str = ""
+    stopped: str = ""  # by an interruption, a divergence or the time,
+    enough: str = ""  # or because the networks get worse
     engine: str = ""
     began: float = field(default_factory=time.monotonic)
     deadline: float = math.inf
@@ -206,6 +207,7 @@ class Members:
                 for kept in (other.values, other.logits):
                     for old in [e for e in kept if e < epoch - SMOOTHED // 2 and e != self.best]:
                         del kept[old]
+            self.enough = self.worse()
         if self.enough:
             self._level()
         elif self._is_promising():
@@ -219,9 +221,8 @@ class Members:
             for kept in (member.values, member.logits):
                 kept.pop(member.epoch + 1, None)
 
-    @property
-    def enough(self) -> str:
-        """Why training ends before the last epoch, in words, or ""."""
+    def worse(self) -> str:
+        """Return at the end of which cycle the score is worse than before, in words, or ""."""
         for before, now in pairwise(self._ends()[:-1] if self.may_end else ()):
             if now + SMOOTHED // 2 <= len(self.scores) and self._at(now) > (1 + WORSE) * self._at(before):
                 return f"out-of-fold predictions after epoch {now} are worse than after epoch {before}"
