@@ -266,7 +266,14 @@ class TestBadOptions:
         assert list(here.iterdir()) == []
 
     def test_words_for_numbers_are_a_usage_error(self):
-        assert "--epochs" in run("train", "moons", "--epochs", "ten", status=2).stderr
+        assert (
+            "'--epochs': expected a whole number, such as 10, got"
+            in run("train", "moons", "--epochs", "ten", status=2).stderr
+        )
+        assert (
+            "'--dropout': expected a number, such as 0.5, got '0,2'."
+            in run("train", "moons", "--dropout", "0,2", status=2).stderr
+        )
 
     def test_divergence_is_one_message_and_leaves_nothing(self, here):
         arguments = ["--optimizer", "sgd", "--activation", "relu", "--learning-rate", "1e30", "--out", "a/b"]
