@@ -267,6 +267,8 @@ def test_scores_are_shown_in_digits_that_fit_them():
         (["--optimizer", "adamm"], "--optimizer: must be one of .*'adam'.*, got 'adamm'"),
         (["--activation", "rleu"], "--activation: unknown activation 'rleu'"),
         (["--class-weight", "heavy"], "--class-weight: must be 'balanced', got 'heavy'"),
+        (["--minutes", "1"], "--minutes: applies to an ensemble, but --layers asks for a single network"),
+        (["--folds", "3", "--stream"], "--folds: needs the table in memory: omit --stream"),
         (["--learning-rate", "1e30"], r"a --learning-rate ten times smaller.*\(--clip-norm 1.0\)"),
     ],
     ids=str,

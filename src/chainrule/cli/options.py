@@ -130,7 +130,7 @@ class TableOptions(ReadOptions):
     """The options that describe a table and its split; None or an empty list if not given."""
 
     target: Annotated[Text, option(TABLE, "Column to predict; separate several with commas.")] = None
-    task: Annotated[Text, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
+    task: Annotated[Text, option(TABLE, "binary, multiclass, regression, multilabel or classification.")] = None
     categorical: Annotated[Names, option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
     numeric: Annotated[Names, option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
     drop: Annotated[Names, option(TABLE, "Columns to drop.", metavar="NAMES")] = None

@@ -38,7 +38,7 @@ PART = 0.3  # of the free memory, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
 LINE = 100  # characters per line of a printed sentence
 WIDTH = 36  # characters of the printed values of a column
-REFUSED = r"The '{}' parameter of MLP\w+ must be (.+)\. Got (.+) instead\."
+REFUSED = r"The '{}' parameter of \w+ must be (.+)\. Got (.+) instead\."
 WORDS = {
     r", an instance of 'list' or an instance of 'tuple'|an instance of 'dict', ": "",
     r" or an instance of '[^']*'| or None|a str among \{'auto'\} or ": "",
@@ -47,7 +47,11 @@ WORDS = {
     **{REFUSED.format(parameter): rf"{spelled(name)}: must be \1, got \2." for name, parameter in PARAMETERS.items()},
     r"^unknown activation": "--activation: unknown activation",
     r"^metric: |^(?=unknown metric)": "--metric: ",
-    r"^threshold: ": "--threshold: ",
+    r"^(threshold|minutes|folds): ": r"--\1: ",
+    r"\b(fast|stream|patience|validation) asks": r"--\1 asks",
+    **{rf"\b{parameter}(?= asks|: applies)": spelled(name) for name, parameter in PARAMETERS.items()},
+    "hidden_layer_sizes asks": "--layers asks",
+    "omit stream=True": "omit --stream",
     r"gradient_clip=": "--clip-norm ",
     r"learning_rate_init": "--learning-rate",
     "^reduce: an ensemble is trained in one process: give fast=True or stream=True": "an ensemble is trained in one "
