@@ -58,6 +58,7 @@ def test_train_and_predict(here):
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* dropped: values increase by one", printed, re.MULTILINE)
     assert "210 training, 30 validation, 60 test" in printed
+    assert "note     a single network: an option was given that an ensemble does not have" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
     folder = here / "runs" / "titanic"

@@ -38,6 +38,7 @@ PART = 0.3  # of the free memory, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
 LINE = 100  # characters per line of a printed sentence
 WIDTH = 36  # characters of the printed values of a column
+ONE = "a single network: an option was given that an ensemble does not have. Without it, an ensemble is trained."
 REFUSED = r"The '{}' parameter of \w+ must be (.+)\. Got (.+) instead\."
 WORDS = {
     r", an instance of 'list' or an instance of 'tuple'|an instance of 'dict', ": "",
@@ -148,7 +149,8 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: R
             resuming.keep(folder, plan)
         if not quiet:
             said.update(notes)
-            tell(f"{decided(schema, split, notes, single=single)}\n")
+            implied = single and not (streamed or table.get("fast"))
+            tell(f"{decided(schema, split, [*notes, *([ONE] if implied else [])], single=single)}\n")
 
     with resuming.training(folder):
         trained = tables.train(
