@@ -139,13 +139,14 @@ def script(plan: Plan, options: TrainOptions) -> str:
 def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: Reduce | None) -> Trained:
     parameters, table = _arguments(plan)
     kept = plan.source != "-"  # standard input cannot be read again
+    leads = reduce is None or reduce.rank == 0
     single = tables.Options(parameters=parameters, stream=streamed, **table).single
     said: set[str] = set()
     callbacks: list[Callback] = [resuming.checkpoint(folder, timed=reduce is None)] if single and kept else []
     callbacks += [Progress(every=1 if streamed else 5)] if single and not quiet else []
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        if kept and (reduce is None or reduce.rank == 0):
+        if kept and leads:
             resuming.keep(folder, plan)
         if not quiet:
             said.update(notes)
@@ -161,7 +162,7 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: R
     for note in [] if quiet else trained.notes:
         if note not in said:  # before training
             tell(f"note     {note}")
-    for message in trained.warnings:
+    for message in trained.warnings if leads else ():
         say(f"Warning: {message}")
     return trained
 
