@@ -23,6 +23,8 @@ ELSEWHERE = {
     "nesterov": "It is an optimizer: Nesterov(0.1, 0.9).",
     "weight_decay": "Use AdamW, or an L2 penalty: train(penalties=[L2(1e-4)]).",
     "p": "It is called rate=.",
+    "kernel_size": "It is called size=.",
+    "out_channels": "It is called filters=.",
 }
 """Names of arguments in other libraries, and what to type here."""
 
