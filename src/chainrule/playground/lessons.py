@@ -154,4 +154,4 @@ def opened(begin: str | None) -> dict[str, Any]:
     try:
         return dict(read(json.loads(text)).json) if kind == ".json" else begin_with(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: {error}") from None
+        raise ValueError(f"{file}: {str(error).removeprefix('data.csv: ')}") from None
