@@ -759,6 +759,15 @@ class TestProcess:
         assert 'pip install -e ".[cli]"' in done.stderr
         assert "Traceback" not in done.stderr
 
+    def test_serve_needs_none_of_its_packages(self):
+        code = (
+            "import sys; sys.modules['rich'] = None; sys.argv = ['chainrule', 'serve', 'nowhere']\n"
+            "from chainrule.cli import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "nowhere: no such file" in done.stderr
+
     @pytest.mark.slow
     def test_a_terminal_without_unicode_gets_no_traceback(self):
         arguments = ["train", "moons", "--optimizer", "sgd", "--activation", "relu", "--learning-rate", "1e30"]
