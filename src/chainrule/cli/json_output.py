@@ -159,10 +159,9 @@ def _usage(command: str, args: list[str]) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        if found := getattr(error.__cause__, "errors", list)():  # of pydantic, in newer typers
-            kind, given = found[0]["type"].partition("_")[0], found[0]["input"]
-            if kind in NUMBERS:
-                error.message = f"expected {NUMBERS[kind]}, got {given!r}."
+        faults: Any = getattr(error.__cause__, "errors", list)()  # of pydantic, in newer typers
+        if faults and (kind := faults[0]["type"].partition("_")[0]) in NUMBERS:
+            error.message = f"expected {NUMBERS[kind]}, got {faults[0]['input']!r}."
         if asked:
             found = _Object(command)
             found.fields |= {"status": error.exit_code, "error": error.format_message()}
