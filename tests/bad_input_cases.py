@@ -109,6 +109,11 @@ CASES = {
     "learning rate as text": (lambda: SGD("0.1"), TypeError, ["SGD: learning_rate: expected a number, got '0.1'"]),
     "unknown optimizer": (lambda: fit(optimizer="adamm"), ValueError, ["unknown optimizer 'adamm'", "Did you mean 'Adam'"]),
     "unknown loss": (lambda: net(loss="softmax"), ValueError, ["unknown loss 'softmax'", "Known: "]),
+    "a loss of Keras": (lambda: net(loss="binary_crossentropy"), ValueError, ["Did you mean 'SigmoidCrossEntropy'"]),
+    "a name for metrics": (
+        lambda: fit(metrics=["accuracy"]), TypeError, ["metrics: expected functions", '{"accuracy": cr.metrics.accuracy}', "got ['accuracy']"]),
+    "a name for a metric": (
+        lambda: cr.evaluate(net(), X, T, metrics="accuracy"), TypeError, ["metrics: expected functions", "got 'accuracy'"]),
     "unknown schedule": (lambda: fit(schedule="cosin"), ValueError, ["Did you mean 'Cosine'"]),
     "a schedule that needs arguments": (lambda: fit(schedule="inverse_time"), ValueError, ["give the object, as in InverseTime(...)"]),
     "unknown initializer": (lambda: Dense(3, weights="he"), ValueError, ["unknown weights 'he'", "HeNormal"]),

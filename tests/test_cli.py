@@ -266,7 +266,14 @@ class TestBadOptions:
         assert list(here.iterdir()) == []
 
     def test_words_for_numbers_are_a_usage_error(self):
-        assert "--epochs" in run("train", "moons", "--epochs", "ten", status=2).stderr
+        assert (
+            "'--epochs': expected a whole number, such as 10, got"
+            in run("train", "moons", "--epochs", "ten", status=2).stderr
+        )
+        assert (
+            "'--dropout': expected a number, such as 0.5, got '0,2'."
+            in run("train", "moons", "--dropout", "0,2", status=2).stderr
+        )
 
     def test_divergence_is_one_message_and_leaves_nothing(self, here):
         arguments = ["--optimizer", "sgd", "--activation", "relu", "--learning-rate", "1e30", "--out", "a/b"]
@@ -751,6 +758,15 @@ class TestProcess:
         assert done.returncode == 1
         assert 'pip install -e ".[cli]"' in done.stderr
         assert "Traceback" not in done.stderr
+
+    def test_serve_needs_none_of_its_packages(self):
+        code = (
+            "import sys; sys.modules['rich'] = None; sys.argv = ['chainrule', 'serve', 'nowhere']\n"
+            "from chainrule.cli import main; main()"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "nowhere: no such file" in done.stderr
 
     @pytest.mark.slow
     def test_a_terminal_without_unicode_gets_no_traceback(self):

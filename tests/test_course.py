@@ -596,7 +596,7 @@ def test_a_learners_folder_may_be_odd(tmp_path):
     assert CliRunner().invoke(app, ["course", "check", "99", "--folder", str(tmp_path)]).exit_code == 2
     named = CliRunner().invoke(app, ["course", "check", "mine"])
     assert named.exit_code == 2
-    assert "expected the number of an exercise, such as 1, got" in named.output
+    assert "expected a whole number, such as 10, got 'mine'." in named.output
 
 
 # ------------------------------------------------------------ a class

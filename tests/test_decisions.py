@@ -272,6 +272,9 @@ def test_a_table_with_a_metric(tmp_path, small):
     assert trained.notes[-1].endswith("the best F1 score on the rows that each network was not trained on.")
     assert trained.settings["metric"] == "f1"
     tables.save(trained, tmp_path / "run")
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "### F1 score" in report
+    assert "### Accuracy\n" not in report
     saved = tables.load(tmp_path / "run")
     found = tables.predict(saved, frame.drop("buys"))[0]
     cut = trained.pipeline[-1].ensemble_.thresholds[1]

@@ -175,6 +175,30 @@ def test_every_clip_is_the_same_to_the_bit(clip):
     assert set(public_classes(clipping, Clip)) == {"ClipNorm", "ClipValue"}
 
 
+class Tensor:
+    """As PyTorch's: the class has the interface of GPU arrays, also for those in main memory."""
+
+    def __init__(self, x):
+        self.x, self.shape = x, x.shape
+
+    @property
+    def __cuda_array_interface__(self):
+        raise AttributeError
+
+    def __array__(self, dtype=None, copy=None):
+        return self.x
+
+    def __len__(self):
+        return len(self.x)
+
+
+def test_tensors_of_another_library_in_main_memory():
+    network, other = small(), small()
+    history = cr.train(network, Tensor(ROWS), Tensor(LABELS), validation=0.2, epochs=2, batch_size=6, seed=0)
+    assert history["loss"] == cr.train(other, ROWS, LABELS, validation=0.2, epochs=2, batch_size=6, seed=0)["loss"]
+    np.testing.assert_array_equal(network.predict(Tensor(ROWS)), other.predict(ROWS))
+
+
 def test_nothing_converts_by_itself():
     network = small().to("cuda")
     with pytest.raises(TypeError, match="Implicit conversion"):

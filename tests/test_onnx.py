@@ -796,6 +796,7 @@ class TestCommand:
         stored = Path(__file__).parent / "files" / "0.1.0" / f"{name}.safetensors"
         printed = export(stored, "--onnx", tmp_path / "model.onnx")
         assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-5
+        assert (" 1 prediction, " in printed) if name == "regressor" else re.search(r" [23] probabilities, ", printed)
         outputs = [output.name for output in onnx.load(tmp_path / "model.onnx").graph.output]
         assert outputs == (["variable"] if name == "regressor" else ["label", "probabilities"])
 

@@ -109,6 +109,11 @@ def test_every_name_of_the_package_is_there(name):
     assert getattr(cr, name) is not None
 
 
+def test_names_that_load_on_first_use_are_listed():
+    assert {*cr.__all__} <= {*dir(cr)}
+    assert {*cr.tables.__all__} <= {*dir(cr.tables)}
+
+
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Nework'"):
         cr.Nework  # noqa: B018

@@ -215,6 +215,14 @@ def test_mpirun_trains_a_streamed_table_in_several_processes(customers):
     assert "p_yes" in finish(run(customers, "predict", "two", "customers.csv", ranks=1))
 
 
+def test_a_warning_is_printed_once(customers):
+    header, *lines = (customers / "customers.csv").read_text().splitlines()
+    leaking = [f"copy,{header}", *(f"{line.rsplit(',', 1)[1]},{line}" for line in lines)]
+    (customers / "leaking.csv").write_text("\n".join(leaking))
+    output = finish(run(customers, "train", "leaking.csv", "--target", "churned", "--epochs", 1))
+    assert output.count("Warning: possible target leakage") == 1, output
+
+
 def test_a_killed_run_on_a_table_resumes(customers):
     options = ("--target", "monthly_fee", "--stream", "--epochs", 60, "--patience", 1000)
     assert "results" in finish(run(customers, "train", "customers.csv", *options, "--out", "whole"))

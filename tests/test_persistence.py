@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from sklearn.pipeline import make_pipeline
 
 import chainrule as cr
 from chainrule import initializers, layers, losses
@@ -657,4 +658,6 @@ def test_what_a_description_cannot_hold():
 def test_what_no_file_can_hold_is_refused_with_what_saves_it(tmp_path):
     with pytest.raises(TypeError, match=r"got list\. The results of tables are folders: chainrule\.tables\.save"):
         cr.save([], tmp_path / "model.safetensors")
+    with pytest.raises(TypeError, match=r"got Pipeline\. Save its network alone, pipeline\[-1\], or export"):
+        cr.save(make_pipeline(cr.MLPClassifier()), tmp_path / "model.safetensors")
     assert not [*tmp_path.iterdir()]

@@ -137,6 +137,19 @@ def test_what_it_does_not_take(widget, begin, said):
         widget(*begin)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,b\n1,x\n", r"few\.csv: expected at least 4 rows, got 1"),
+        (b"\xff\n", r"few\.csv: expected UTF-8 .* save .* as"),
+    ],
+)
+def test_a_file_that_it_does_not_take(widget, tmp_path, content, said):
+    (tmp_path / "few.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=said):
+        widget(tmp_path / "few.csv")
+
+
 @pytest.mark.slow
 def test_networks_end_with_their_view_and_their_widget(widget):
     one, other = widget(), widget("neuron")

@@ -531,6 +531,20 @@ def test_a_click_is_not_lost_to_a_new_network_that_comes_during_it(opened):
     expect(remove).to_be_hidden()
 
 
+def test_a_click_by_the_space_bar_is_not_lost_either(opened):
+    """A button that has the focus is pressed while the answer to another change is on its way."""
+    page = opened()
+    page.get_by_label("Add penalty").select_option("L2")
+    remove = page.get_by_role("button", name="Remove L2")
+    remove.focus()
+    page.keyboard.down(" ")
+    field = page.get_by_label("Batch size")
+    field.evaluate("field => { field.value = 7; field.dispatchEvent(new Event('change', { bubbles: true })); }")
+    page.wait_for_timeout(1000)
+    page.keyboard.up(" ")
+    expect(remove).to_be_hidden()
+
+
 def test_lessons_of_the_menu(opened):
     page = opened()
     page.get_by_label("Open a lesson").select_option("hidden-layer")

@@ -58,6 +58,7 @@ def test_train_and_predict(here):
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* dropped: values increase by one", printed, re.MULTILINE)
     assert "210 training, 30 validation, 60 test" in printed
+    assert "note     a single network: an option was given that an ensemble does not have" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
     folder = here / "runs" / "titanic"
@@ -267,6 +268,8 @@ def test_scores_are_shown_in_digits_that_fit_them():
         (["--optimizer", "adamm"], "--optimizer: must be one of .*'adam'.*, got 'adamm'"),
         (["--activation", "rleu"], "--activation: unknown activation 'rleu'"),
         (["--class-weight", "heavy"], "--class-weight: must be 'balanced', got 'heavy'"),
+        (["--minutes", "1"], "--minutes: applies to an ensemble, but --layers asks for a single network"),
+        (["--folds", "3", "--stream"], "--folds: needs the table in memory: omit --stream"),
         (["--learning-rate", "1e30"], r"a --learning-rate ten times smaller.*\(--clip-norm 1.0\)"),
     ],
     ids=str,

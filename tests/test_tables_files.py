@@ -197,7 +197,7 @@ def test_what_the_schema_allows_is_said(runs, rows, any_way):
 def test_an_interval_only_of_a_number(runs, rows, any_way):
     rows.write_parquet("new.parquet")
     assert (
-        "interval: expected a network that predicts a number"
+        "Error: --interval: expected a network that predicts a number"
         in cli(runs["binary"], "new.parquet", "--interval", "0.9", status=2).stderr
     )
     cli(runs["regression"], "new.parquet", "--interval", "0.8", "--out", "out.parquet")

@@ -249,6 +249,11 @@ def test_a_full_disk(go, fails):
 # ---------------------------------------------------------------- what does not go together
 
 
+def test_a_mistake_before_the_first_part_binds_nothing(go, fails):
+    assert "there is no column 'Id'" in fails(keep=["Id"])
+    assert go(keep=["id"]) == (2000, ())
+
+
 def test_other_predictions_in_the_folder(go, fails, run):
     go()
     again = "Choose another folder, or start again with --overwrite."

@@ -200,7 +200,7 @@ def test_ten_thousand_columns(file):
         ("t.csv", "a,b\n1,2\n3,4,5\n", ('t.csv, line 3: expected 2 fields as in the first line, got 3: put texts that '
          'contain the delimiter in quotes ("...").')),
         ("t.csv", "Report of 2020\na,b\n1,2\n3,4\n", ("t.csv, line 2: 2 fields under a first line of one: is that a title? "
-         "Remove it.")),
+         "Remove it, or pass --skip 1.")),
         ("t.csv", 'a,b\n1,x\n"y,1\nz,2\n', 't.csv, line 3: unclosed quote ("): close it, or double it.'),
         ("t.csv", "a,b,a\n1,2,3\n", "t.csv: duplicate column name 'a' (columns 1 and 3): rename one."),
         ("t.csv", "a,b, a \n1,2,3\n", "t.csv: duplicate column name 'a' (columns 1 and 3): rename one."),

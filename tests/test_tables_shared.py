@@ -192,7 +192,7 @@ def test_a_storage_of_another_study_is_refused(storage):
         pass
     remedy = "choose another folder for --storage" if storage.startswith("journal") else "add #NAME to --storage"
     with (
-        pytest.raises(ValueError, match=f"is a study with another seed: {remedy}"),
+        pytest.raises(ValueError, match=rf"is the study of another search \(seed\): {remedy}"),
         shared.opened(storage, {"seed": 1}, problem()),
     ):
         pass

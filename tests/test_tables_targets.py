@@ -80,7 +80,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         (
             X,
             {"parameters": {"class_weight": "balanced"}},
-            "class weight: applies to classes, but the target is a number",
+            "class_weight: applies to classes, but the target is a number",
         ),
         (["a", "b", "c"] * 20, {"target": "x,y"}, "must all be numbers, or all be yes/no, but 'y' has the kind 'cat"),
         ([0, 1] * 30, {"target": "x,y", "task": "multilabel"}, "multilabel targets must be yes/no, but 'x' has the"),

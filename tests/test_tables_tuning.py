@@ -363,7 +363,9 @@ def test_workers_find_what_one_process_finds(tmp_path):
 def test_a_study_of_something_else_is_refused(about, tmp_path):
     first = {"data": "a", "target": "b", "space": [1]}
     run(tmp_path, 1, about=first)
-    with pytest.raises(ValueError, match=f"is a study with another {next(iter(about))}: choose another --out"):
+    with pytest.raises(
+        ValueError, match=rf"is the study of another search \({next(iter(about))}\): choose another --out"
+    ):
         run(tmp_path, 1, about={**first, **about})
 
 
@@ -451,7 +453,7 @@ def test_a_metric_prunes_and_chooses_in_its_own_direction(tmp_path, monkeypatch)
     assert [r.state for r in found] == ["complete"] * 6 + ["pruned"]
     assert found[-1].folds == (0.9, 0.5)
     with (
-        pytest.raises(ValueError, match="is a study with another metric: choose another --out"),
+        pytest.raises(ValueError, match=r"is the study of another search \(metric\): choose another --out"),
         opened(tmp_path, problem(), metric=None),
     ):
         pass
@@ -571,7 +573,7 @@ def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path
     again = tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
     assert again.trials == tuned.trials, "the same command begins no other trial"
     frame(201).write_csv(path)
-    with pytest.raises(ValueError, match="is a study with another data: choose"):
+    with pytest.raises(ValueError, match=r"is the study of another search \(data\): choose"):
         tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
 
 
@@ -687,7 +689,7 @@ def test_the_command(tmp_path, monkeypatch, fitted):
     assert other.exit_code == 0, other.output
     assert fitted[-1][0] == {"drop": ["a"], "categorical": ["b"], "group": "c"}
     mixed = runner.invoke(app, [*command, "--drop", "a"])
-    assert "is a study with another set of options: choose another --out" in mixed.stderr
+    assert "is the study of another search (set of options): choose another --out" in mixed.stderr
     bad = runner.invoke(app, [*command[:4], "--trials", "0"])
     assert bad.exit_code == 2
     assert bad.stderr == "Error: --trials: expected a whole number of at least 1, got 0.\n"

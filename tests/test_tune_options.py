@@ -86,7 +86,7 @@ def test_the_metric_chooses():
     settings = json.loads(Path("runs/t-tune/config.json").read_text(encoding="utf-8"))
     assert settings["settings"]["chosen_by"] == "F1 score"
     assert "the network was chosen by the F1 score, in a search." in settings["notes"]
-    assert "is a study with another metric" in tune("--epochs", 1, status=2).stderr
+    assert "is the study of another search (metric)" in tune("--epochs", 1, status=2).stderr
     assert "--metric: the target is a class: expected one of accuracy" in tune("--metric", "mae", status=2).stderr
 
 

@@ -48,9 +48,14 @@ export class App implements Listener {
 
   /** `root` has the whole page; `name` stands before the names of the parts of a second network. */
   constructor(readonly root: HTMLElement, private readonly name = "") {
-    root.addEventListener("pointerdown", ({ target }) => {
+    const press = ({ target }: Event): void => {
       if (target instanceof Element && target.closest("button, label")) this.hold();
-    }, { capture: true, signal: this.left });
+    };
+    const heard = { capture: true, signal: this.left };
+    root.addEventListener("pointerdown", press, heard);
+    root.addEventListener("keydown", (event) => {
+      if (event.key === " " && !event.repeat) press(event); // Enter clicks at once
+    }, heard);
   }
 
   state!: State;
@@ -208,7 +213,7 @@ export class App implements Listener {
       this.held = null;
       for (const hear of held) hear();
     };
-    for (const name of ["pointerup", "pointercancel"]) // after them comes the click
+    for (const name of ["pointerup", "pointercancel", "keyup"]) // after them comes the click
       addEventListener(name, () => { setTimeout(release); }, { capture: true, signal: over.signal });
     setTimeout(release, LONGEST_PRESS);
   }

@@ -21,8 +21,8 @@ CPU = "cpu"
 
 
 def on_device(x: Any) -> bool:
-    """Return whether x is an array in the memory of a GPU."""
-    return not isinstance(x, np.ndarray) and hasattr(type(x), "__cuda_array_interface__")
+    """Return whether x is an array of CuPy, in the memory of a GPU; PyTorch's have the interface, but no ``get``."""
+    return not isinstance(x, np.ndarray) and hasattr(type(x), "__cuda_array_interface__") and hasattr(type(x), "get")
 
 
 def is_array(x: Any) -> bool:

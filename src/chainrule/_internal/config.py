@@ -19,6 +19,12 @@ ELSEWHERE = {
     "bias_initializer": "It is called biases=.",
     "kernel_regularizer": "Penalties are given to train: penalties=[L2(1e-4)].",
     "lr": "It is called learning_rate=.",
+    "momentum": "It is an optimizer: Momentum(0.1, 0.9).",
+    "nesterov": "It is an optimizer: Nesterov(0.1, 0.9).",
+    "weight_decay": "Use AdamW, or an L2 penalty: train(penalties=[L2(1e-4)]).",
+    "p": "It is called rate=.",
+    "kernel_size": "It is called size=.",
+    "out_channels": "It is called filters=.",
 }
 """Names of arguments in other libraries, and what to type here."""
 

@@ -9,6 +9,12 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 MOST = 20  # names in a sentence
+ELSEWHERE = {
+    "swish": "SiLU", "mse": "SquaredError", "meansquarederror": "SquaredError", "mae": "AbsoluteError",
+    "meanabsoluteerror": "AbsoluteError", "bce": "SigmoidCrossEntropy", "binarycrossentropy": "SigmoidCrossEntropy",
+    "xavier": "GlorotUniform", "kaiming": "HeNormal",
+}  # fmt: skip
+"""Names in other libraries, and the nearest here."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -20,7 +26,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415  (for messages only)
 
     known = list(known)
-    near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+    lower, other = [k.lower() for k in known], ELSEWHERE.get(key(name), "").lower()
+    near = [other] if other in lower else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
     guess = next((k for k in known if near and k.lower() == near[0]), None)
     more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
     listed = f"Known: {', '.join(known[:MOST])}{more}."

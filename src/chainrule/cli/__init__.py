@@ -72,6 +72,11 @@ def _run() -> None:
         import rich  # noqa: F401, PLC0415  (an extra)
         import typer  # noqa: F401, PLC0415  (an extra)
     except ModuleNotFoundError as error:
+        if sys.argv[1:2] == ["serve"]:  # needs neither: a service is often installed without them
+            from chainrule.serve.__main__ import main as serve  # noqa: PLC0415  (an extra)
+
+            serve(sys.argv[2:])
+            return
         print(f"Error: the {error.name!r} package is required. Type: {install('cli')}", file=sys.stderr)
         sys.exit(1)
     from chainrule.cli.app import app  # noqa: PLC0415  (an extra)

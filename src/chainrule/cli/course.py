@@ -22,14 +22,7 @@ SECONDS, MEMORY = 10.0, 512
 WIDTH = 100
 
 
-def whole(text: str) -> int:
-    """Return the number of an exercise."""
-    if not text.isdecimal():
-        raise typer.BadParameter(f"expected the number of an exercise, such as 1, got {text!r}.")
-    return int(text)
-
-
-Number = Annotated[int, typer.Argument(metavar="N", parser=whole, help="The number of an exercise.")]
+Number = Annotated[int, typer.Argument(metavar="N", help="The number of an exercise.")]
 
 
 @in_one_sentence
@@ -54,7 +47,7 @@ def start(
 def check(
     number: Annotated[
         int | None,
-        typer.Argument(metavar="N", parser=whole, help="The number of an exercise; by default, those that you began."),
+        typer.Argument(metavar="N", help="The number of an exercise; by default, those that you began."),
     ] = None,
     folder: Annotated[Path, option(None, "The folder with your files.")] = Path(),
     seconds: Annotated[float, option(None, "Limit for each exercise, in seconds of processor time.")] = SECONDS,

@@ -141,13 +141,15 @@ def _to_onnx(source: Path, onnx: Path, opset: int | None, *, overwrite: bool) ->
     comparison, difference = "not compared: it has columns of text.", None
     if not many:
         comparison, difference = _compare(content, predict, X)
-    name = {"predictions": "prediction", "probabilities": "probability"}.get(last := model.graph.output[-1].name, last)
-    taken, given = _sized(shape, "column" if many else "input"), _sized(network.output_shape, name)
+    last = model.graph.output[-1]
+    outputs = [dimension.dim_value for dimension in last.type.tensor_type.shape.dim[1:]]
+    name = "probability" if last.name == "probabilities" else "prediction"
+    taken, given = _sized(shape, "column" if many else "input"), _sized(outputs, name)
     about = f"{dtype}, opset {model.opset_import[0].version}, {len(content):,} bytes"
     tell(f"{onnx}: {taken}, {given}, {about}; {comparison}")
     json_output.record(
         kind="network", folder=source, language="onnx", files=[onnx], inputs=math.prod(shape),
-        outputs=math.prod(network.output_shape), bytes=len(content), comparison=comparison,
+        outputs=math.prod(outputs), bytes=len(content), comparison=comparison,
         largest_difference=difference,
     )  # fmt: skip
 

@@ -28,6 +28,7 @@ INTERRUPTED = 130
 UsageError: Any = typer.BadParameter.__mro__[1]  # of click, which typer has inside since version 0.26
 HELP = "Print one JSON object for programs on standard output, and everything else on standard error."
 KINDS = {"Note: ": "notes", "Warning: ": "warnings"}
+NUMBERS = {"int": "a whole number, such as 10", "float": "a number, such as 0.5"}
 
 
 class _Object:
@@ -153,11 +154,14 @@ def _status(error: BaseException) -> int:
 
 @contextlib.contextmanager
 def _usage(command: str, args: list[str]) -> Iterator[None]:
-    """If ``--json`` is among the arguments, write an object for wrong ones."""
+    """Say what an option expects; if ``--json`` is among the arguments, write an object for wrong ones."""
     asked = "--json" in args
     try:
         yield
     except UsageError as error:
+        faults: Any = getattr(error.__cause__, "errors", list)()  # of pydantic, in newer typers
+        if faults and (kind := faults[0]["type"].partition("_")[0]) in NUMBERS:
+            error.message = f"expected {NUMBERS[kind]}, got {faults[0]['input']!r}."
         if asked:
             found = _Object(command)
             found.fields |= {"status": error.exit_code, "error": error.format_message()}

@@ -130,7 +130,7 @@ class TableOptions(ReadOptions):
     """The options that describe a table and its split; None or an empty list if not given."""
 
     target: Annotated[Text, option(TABLE, "Column to predict; separate several with commas.")] = None
-    task: Annotated[Text, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
+    task: Annotated[Text, option(TABLE, "binary, multiclass, regression, multilabel or classification.")] = None
     categorical: Annotated[Names, option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
     numeric: Annotated[Names, option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
     drop: Annotated[Names, option(TABLE, "Columns to drop.", metavar="NAMES")] = None
@@ -248,7 +248,9 @@ class TrainOptions(TableTraining, NetworkOptions):
     image_size: Annotated[
         Count, option(RUN, "Resize images to N x N pixels; by default, all must have the same size.")
     ] = None
-    out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
+    out: Annotated[
+        File, option(RUN, "Output folder. Default: runs/DATASET, or runs/DATASET-2 if that exists.", metavar="FOLDER")
+    ] = None
     overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
     resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule._internal.names import reworded
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import is_table_run
 from chainrule.cli.kinds import predictions_of
@@ -66,10 +67,11 @@ def predict(
         "interval": interval, "coerce": coerce or None, "keep": keep or None, "data": data,
     }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None} | options.reading()
-    if into_parts:
-        predictions_of(folder).predict_parts(folder, source, out, overwrite=overwrite, **given)
-        return
-    predictions_of(folder).predict(folder, source, out, **given)
+    with reworded({r"(^|: )(?=(interval|keep): )": r"\1--"}):
+        if into_parts:
+            predictions_of(folder).predict_parts(folder, source, out, overwrite=overwrite, **given)
+        else:
+            predictions_of(folder).predict(folder, source, out, **given)
 
 
 def is_folder(out: Path, source: str) -> bool:

@@ -34,7 +34,7 @@ def read_rows(source: str, image_shape: tuple[int, int] | None) -> np.ndarray:
         try:
             X = parse_csv(path.read_text(encoding="utf-8-sig"), source)
         except UnicodeDecodeError as error:
-            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save the file again as CSV.") from error
+            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save the file as UTF-8.") from error
     else:
         arrays = [*load_numpy(path.read_bytes(), str(path)).values()]
         if not arrays:

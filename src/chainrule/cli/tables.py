@@ -38,7 +38,8 @@ PART = 0.3  # of the free memory, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
 LINE = 100  # characters per line of a printed sentence
 WIDTH = 36  # characters of the printed values of a column
-REFUSED = r"The '{}' parameter of MLP\w+ must be (.+)\. Got (.+) instead\."
+ONE = "a single network: an option was given that an ensemble does not have. Without it, an ensemble is trained."
+REFUSED = r"The '{}' parameter of \w+ must be (.+)\. Got (.+) instead\."
 WORDS = {
     r", an instance of 'list' or an instance of 'tuple'|an instance of 'dict', ": "",
     r" or an instance of '[^']*'| or None|a str among \{'auto'\} or ": "",
@@ -47,7 +48,11 @@ WORDS = {
     **{REFUSED.format(parameter): rf"{spelled(name)}: must be \1, got \2." for name, parameter in PARAMETERS.items()},
     r"^unknown activation": "--activation: unknown activation",
     r"^metric: |^(?=unknown metric)": "--metric: ",
-    r"^threshold: ": "--threshold: ",
+    r"^(threshold|minutes|folds): ": r"--\1: ",
+    r"\b(fast|stream|patience|validation) asks": r"--\1 asks",
+    **{rf"\b{parameter}(?= asks|: applies)": spelled(name) for name, parameter in PARAMETERS.items()},
+    "hidden_layer_sizes asks": "--layers asks",
+    "omit stream=True": "omit --stream",
     r"gradient_clip=": "--clip-norm ",
     r"learning_rate_init": "--learning-rate",
     "^reduce: an ensemble is trained in one process: give fast=True or stream=True": "an ensemble is trained in one "
@@ -134,17 +139,19 @@ def script(plan: Plan, options: TrainOptions) -> str:
 def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: Reduce | None) -> Trained:
     parameters, table = _arguments(plan)
     kept = plan.source != "-"  # standard input cannot be read again
+    leads = reduce is None or reduce.rank == 0
     single = tables.Options(parameters=parameters, stream=streamed, **table).single
     said: set[str] = set()
     callbacks: list[Callback] = [resuming.checkpoint(folder, timed=reduce is None)] if single and kept else []
     callbacks += [Progress(every=1 if streamed else 5)] if single and not quiet else []
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        if kept and (reduce is None or reduce.rank == 0):
+        if kept and leads:
             resuming.keep(folder, plan)
         if not quiet:
             said.update(notes)
-            tell(f"{decided(schema, split, notes, single=single)}\n")
+            implied = single and not (streamed or table.get("fast"))
+            tell(f"{decided(schema, split, [*notes, *([ONE] if implied else [])], single=single)}\n")
 
     with resuming.training(folder):
         trained = tables.train(
@@ -155,7 +162,7 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool, reduce: R
     for note in [] if quiet else trained.notes:
         if note not in said:  # before training
             tell(f"note     {note}")
-    for message in trained.warnings:
+    for message in trained.warnings if leads else ():
         say(f"Warning: {message}")
     return trained
 

@@ -27,8 +27,8 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATASET|FILE",
-            help="A data set (digits, mnist, moons, circles or spirals), or a table: a file (CSV, Parquet, Arrow, JSON "
-            "Lines, .xlsx or .npz), a folder or a pattern of files, a database (sqlite:///shop.db), an address "
+            help="A data set (digits, mnist, moons, circles or spirals), or a table: a file (CSV, Parquet, Arrow, "
+            "JSON, Excel or NumPy), a folder or a pattern of files, a database (sqlite:///shop.db), an address "
             "(https://...), or - for standard input. Or a folder of images, with a subfolder for each class.",
         ),
     ] = None,

@@ -40,8 +40,9 @@ def describe(made: Members, **more: Any) -> dict[str, str]:
         "learning_rate_init, weight_decay": repr(made.optimizer),
         "max_iter": str(made.epochs),
         "batch_size": str(made.batch_size),
-        "X, y, sample_weight, groups": fingerprint(made.X, made.t, made.weight, *(m.rows for m in made.members)),
         **{name: repr(value) for name, value in more.items()},
+        # last: the members' rows also depend on the parameters
+        "X, y, sample_weight, groups": fingerprint(made.X, made.t, made.weight, *(m.rows for m in made.members)),
     }
 
 

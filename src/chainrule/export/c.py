@@ -254,7 +254,7 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
         f"/* {read} */\n{_reading_head(name)};" if program.columns else "",
         f"/* {date} */\ndouble {name}_date(const char *text);" if dated else "",
         f"extern const char *const {name}_classes[{count}];" if count else "",
-        f"/* Write {outputs} numbers: y[k] is {about}.{says} */\n{predict};",
+        f"/* Write {outputs} number{'s' * (outputs > 1)}: y[k] is {about}.{says} */\n{predict};",
         f"/* {what} for the probabilities y. */\n{label};" if label else "",
         f"/* {within} */\n{_interval_head(program, name)};" if program.halves else "",
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",

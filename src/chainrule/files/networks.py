@@ -97,10 +97,10 @@ Contents = tuple[str, dict[str, Any], dict[str, Array]]  # file kind, descriptio
 @singledispatch
 def contents(model: Any, *, folded: bool) -> Contents:  # noqa: ARG001  (used by registered functions)
     """Return the content of a model's file; the estimators register their own function."""
-    raise TypeError(
-        f"save: expected a Network or a fitted estimator, got {type(model).__name__}. The results of tables "
-        "are folders: chainrule.tables.save(trained, folder)."
-    )
+    remedy = "The results of tables are folders: chainrule.tables.save(trained, folder)."
+    if hasattr(model, "named_steps"):  # a pipeline of scikit-learn
+        remedy = "Save its network alone, pipeline[-1], or export the whole as ONNX with skl2onnx."
+    raise TypeError(f"save: expected a Network or a fitted estimator, got {type(model).__name__}. {remedy}")
 
 
 @contents.register

@@ -149,9 +149,9 @@ def opened(begin: str | None) -> dict[str, Any]:
         )
     try:
         text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: expected UTF-8 text, got other bytes: {error.reason}.") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: expected UTF-8 text, got other bytes: save the file as UTF-8.") from None
     try:
         return dict(read(json.loads(text)).json) if kind == ".json" else begin_with(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{file}: {error}") from None
+        raise ValueError(f"{file}: {str(error).removeprefix('data.csv: ')}") from None

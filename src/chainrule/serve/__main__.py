@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from chainrule.serve.bounds import HELP, Bounds
 from chainrule.serve.running import serve
 from chainrule.tables.unpacking import size_of
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve predictions; an error is one sentence."""
     usual = Bounds()
     parser = argparse.ArgumentParser("python -m chainrule.serve", description="Serve predictions of a trained table.")
@@ -20,7 +21,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=usual.rows, help=HELP["rows"])
     parser.add_argument("--body", default="10MB", help=HELP["body"])
     parser.add_argument("--seconds", type=float, default=usual.seconds, help=HELP["seconds"])
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
         bounds = Bounds(given.rows, size_of(given.body, "--body"), given.seconds)
         serve(given.folder, given.host, given.port, bounds)

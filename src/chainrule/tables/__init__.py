@@ -42,3 +42,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'chainrule.tables' has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(f"chainrule.tables.{_LAZY[name]}"), name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

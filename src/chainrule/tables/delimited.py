@@ -409,7 +409,10 @@ def bad_line(file: Iterable[str], delimiter: str, name: str) -> str | None:
             began = reader.line_num
             fields = fields or len(row)
             if len(row) > fields == 1:
-                return f"{name}, line {began}: {len(row)} fields under a first line of one: is that a title? Remove it."
+                return (
+                    f"{name}, line {began}: {len(row)} fields under a first line of one: is that a title? Remove it, "
+                    f"or pass --skip {began - 1}."
+                )
             if len(row) > fields:
                 return (
                     f"{name}, line {began}: expected {fields} fields as in the first line, got {len(row)}: put texts "

@@ -57,7 +57,7 @@ def for_task(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     chosen = dict(arguments)
     for name in ("class_weight", "label_smoothing") if task == "regression" else ():
         if chosen.pop(name, None):
-            raise ValueError(f"{name.replace('_', ' ')}: applies to classes, but the target is a number: omit it.")
+            raise ValueError(f"{name}: applies to classes, but the target is a number: omit it.")
     return chosen
 
 

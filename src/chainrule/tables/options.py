@@ -169,9 +169,10 @@ class Options:
         """Read a table and split its rows."""
         if self.folds is not None:
             check_count("train", "folds", self.folds, least=2)
-            if self.stream or self.folds > MOST_FOLDS:
-                why = "needs the table in memory" if self.stream else f"expected at most {MOST_FOLDS}, got {self.folds}"
-                raise ValueError(f"folds: {why}.")
+            if self.stream:
+                raise ValueError("folds: needs the table in memory: omit stream=True.")
+            if self.folds > MOST_FOLDS:
+                raise ValueError(f"folds: expected at most {MOST_FOLDS}, got {self.folds}.")
         training = ("parameters", "patience", "fast", "metric", "threshold", "minutes")
         reading = {name: value for name, value in self.given.items() if name not in training}
         return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))

@@ -159,8 +159,9 @@ def _begun(out: Path, plan: dict[str, Any], *, overwrite: bool) -> Begun:
         if other := next(out.iterdir(), None):
             raise ValueError(f"--out: {out} has other files, such as {other.name}: choose an empty or a new folder.")
         return {}
-    if overwrite:
-        _removed([*out.glob("part-*.parquet"), path])
+    whole = [*out.glob("part-*.parquet")]
+    if overwrite or not whole:
+        _removed([*whole, path])
         return {}
     again = "Choose another folder, or start again with --overwrite."
     try:

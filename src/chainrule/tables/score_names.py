@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+METRICS = {
+    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1 score", "roc_auc": "ROC AUC",
+}  # fmt: skip
+"""The names of the estimators' metrics of classes."""
 STANDARDIZED = "standardized RMSE"  # of several numbers, each divided by its standard deviation in the rows
 
 

@@ -12,7 +12,6 @@ from chainrule._internal.checks import check_count, check_lengths, check_real, c
 from chainrule._internal.taken import Taken, taken
 from chainrule._internal.threads import Threads, choose_threads
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
-from chainrule.losses import Metric
 from chainrule.network import Network, convolves
 from chainrule.training.augmentation import Augmentation, Augmented, check_augmentations
 from chainrule.training.averaging import WeightAverage
@@ -226,14 +225,6 @@ def check_callbacks(callbacks: Iterable[Any], ranks: Ranks) -> list[Callback]:
         raise ValueError("callbacks: only one weight-averaging callback is allowed, got several.")
     # The average comes first, so that the others can use it; checkpoints come last, to save the others' changes.
     return sorted(callbacks, key=lambda c: isinstance(c, Checkpoint) - isinstance(c, WeightAverage))
-
-
-def check_metrics(network: Network, metrics: Mapping[str, Metric] | None) -> Mapping[str, Metric]:
-    """Return the metrics of the validation rows, by default those of the loss."""
-    chosen = network.loss.metrics if metrics is None else metrics
-    if not all(callable(metric) for metric in chosen.values()):
-        raise TypeError(f"metrics: expected functions of (t, predictions) by name, got {chosen!r}.")
-    return chosen
 
 
 def thread_counts(network: Network, batch_size: int, threads: int | None, ranks: Ranks = ALONE) -> Threads:

@@ -60,9 +60,18 @@ def measured(
     y, targets = gather(y), gather(targets)
     weight = None if weight is None else gather(weight)
     result = {"loss": network.loss.value(y, targets, weight)}
-    chosen = network.loss.metrics if metrics is None else metrics
+    chosen = check_metrics(network, metrics)
     p = network.loss.inverse_link(y) if chosen else y
     return result | {name: float(measure(metric, targets, p, weight)) for name, metric in chosen.items()}
+
+
+def check_metrics(network: Network, metrics: Mapping[str, Metric] | None) -> Mapping[str, Metric]:
+    """Return the metrics, by default those of the loss."""
+    chosen = network.loss.metrics if metrics is None else metrics
+    if not isinstance(chosen, Mapping) or not all(callable(metric) for metric in chosen.values()):
+        expected = 'functions of (t, predictions) by name, such as {"accuracy": cr.metrics.accuracy}'
+        raise TypeError(f"metrics: expected {expected}, got {chosen!r}.")
+    return chosen
 
 
 def check_network(owner: str, network: Any) -> None:

@@ -93,4 +93,4 @@ class History(Shown):
 
     def __repr__(self) -> str:
         end = f", stopped: {self.stopped}" if self.stopped else ""
-        return f"History({len(self)} epochs: {', '.join(self._columns)}{end})"
+        return f"History({len(self)} epoch{'s' * (len(self) != 1)}: {', '.join(self._columns)}{end})"

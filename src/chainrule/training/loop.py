@@ -34,7 +34,7 @@ from chainrule.training.batches import Shuffler
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
-from chainrule.training.evaluation import check_network, evaluate, measured
+from chainrule.training.evaluation import check_metrics, check_network, evaluate, measured
 from chainrule.training.history import History
 from chainrule.training.lifecycle import DivergenceError, ended, facts, returned, start, undone_by_divergence
 from chainrule.training.memory import check_network_writable, moved_state
@@ -186,7 +186,7 @@ def train(
         seeds = arguments.spawn(seed if seed is not None or saved is None else saved.seed, ranks)
         data = arguments.check_data(network, X, t, sample_weight, validation, seeds.split)
         batches = arguments.make_batches(network, data, batch_size, validation, shuffle, augment, seeds)
-        metrics, terms = arguments.check_metrics(network, metrics), check_penalties(penalties)
+        metrics, terms = check_metrics(network, metrics), check_penalties(penalties)
         work = Work(
             network, batches, rule, moved_state(rule, home, state, network), factors, terms, clip, seeds.dropout,
             arguments.thread_counts(network, batches.batch_size, threads, ranks),

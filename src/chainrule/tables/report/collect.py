@@ -24,7 +24,7 @@ from chainrule.tables.report.limits import limits
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained, scale_of
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.score_names import plain
+from chainrule.tables.score_names import METRICS, plain
 
 MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
@@ -62,7 +62,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     units = targets.units(schema)
     goals = tuple(f"{c.name} ({units[c.name]})" if c.name in units else c.name for c in schema.targets)
-    split = trained.split
+    split, metric = trained.split, getattr(trained.pipeline[-1], "eval_metric", "")
     by = trained.settings.get("by") or () if len(y) else ()
     return ReportData(
         task=schema.task,
@@ -87,6 +87,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         history=trained.history.to_dict(),
         stopped=trained.history.stopped,
         judged="validation" if split.validation else "out of fold",
+        score=METRICS.get({"log_loss": "accuracy"}.get(metric, metric), ""),
         scores=tuple(_scores(trained)),
         verdict=trained.verdict,
         importance=found,

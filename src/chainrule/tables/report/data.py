@@ -174,6 +174,7 @@ class ReportData:
     history: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
     judged: str = "validation"  # the rows that the history evaluates: those, or "out of fold"
+    score: str = ""  # the score in the history; by default, that of the estimator
     scores: tuple[Score, ...] = ()
     verdict: str = ""
     importance: Importance | None = None

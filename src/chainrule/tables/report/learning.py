@@ -56,7 +56,7 @@ def epochs(data: ReportData) -> list[Block]:
     losses = [("loss", "training"), ("val_loss", data.judged)]
     figures.append(curve(data.history, "loss", [(column, name) for column, name in losses if column in data.history]))
     others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
-    score = {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
+    score = data.score or {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
     names = [score if c == "val_score" else c[4:].replace("_", " ") for c in others[:3]]
     figures += [curve(data.history, name, [(c, data.judged)]) for c, name in zip(others, names, strict=False)]
     if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:

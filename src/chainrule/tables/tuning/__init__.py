@@ -18,9 +18,9 @@ from chainrule.tables import casting, loading, models
 from chainrule.tables import folds as folds_module
 from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
+from chainrule.tables.score_names import METRICS
 from chainrule.tables.training import train
 from chainrule.tables.tuning import shared
-from chainrule.tables.tuning.measure import CLASSES
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.on_dask import Cluster, connected
 from chainrule.tables.tuning.page import save, summary
@@ -240,7 +240,7 @@ def _chosen_by(problem: Problem, trained: Trained) -> Trained:
     name = problem.measure.name
     trained.notes = (*trained.notes, f"the network was chosen by the {name}, in a search.")
     if problem.thresholds:
-        best = CLASSES[problem.thresholds]
+        best = METRICS[problem.thresholds]
         trained.notes += (f"the thresholds have the best {best} on the rows that networks were not trained on.",)
     trained.settings = {**trained.settings, "chosen_by": name}
     trained.command += f"  # chosen by the {name}"

@@ -13,7 +13,7 @@ from chainrule.estimators._decisions import score
 from chainrule.tables import models
 from chainrule.tables.report.uncertainty import MIN_PROBABILITY, row_losses
 from chainrule.tables.result import scale_of
-from chainrule.tables.score_names import STANDARDIZED
+from chainrule.tables.score_names import METRICS, STANDARDIZED
 
 Measured = Callable[[Array], float]
 """Takes the outputs of a network for the validation rows."""
@@ -54,11 +54,6 @@ class Measure:
         return value if self.sign * value < self.sign * self.worst else self.worst
 
 
-CLASSES = {
-    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1 score", "roc_auc": "ROC AUC",
-}  # fmt: skip
-
-
 def measure(task: str, y: Array, metric: str | None = None) -> Measure:
     """Return the measure for a metric of ``train``; by default, the log loss, or the RMSE of numbers.
 
@@ -67,8 +62,8 @@ def measure(task: str, y: Array, metric: str | None = None) -> Measure:
     """
     numbers = task == "regression"
     found = models.eval_metric(task, metric or ("rmse" if numbers else "log-loss"))
-    if found in CLASSES:
-        return Measure(CLASSES[found], found, True, 0.0)
+    if found in METRICS:
+        return Measure(METRICS[found], found, True, 0.0)
     if not numbers:
         return Measure("log loss", found, False, float(-np.log(MIN_PROBABILITY)))
     several = y.ndim == 2

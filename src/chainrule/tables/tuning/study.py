@@ -346,6 +346,4 @@ def _check_same(known: Any, about: Mapping[str, Any], where: str, other: str) ->
         raise ValueError(f"{where} is a study that chainrule did not begin: {other}.")  # noqa: TRY004
     differs = [name for name in about if json.dumps(known.get(name)) != json.dumps(about[name])]
     if differs:
-        raise ValueError(
-            f"{where} is a study with another {' and another '.join(differs)}: {other}, or tune as before."
-        )
+        raise ValueError(f"{where} is the study of another search ({', '.join(differs)}): {other}, or tune as before.")
