@@ -33,6 +33,10 @@ def fit(x=X, t=T, network=None, **options):
         assert np.array_equal(network.theta, before), "the network was changed before the input was checked"
 
 
+MASKED, MASKED_T = np.ma.array(X, mask=X > 1.5), np.ma.array(T, mask=T < 0)
+MASKED_T[3:5] = np.ma.masked
+
+
 class Sparse:
     def toarray(self):
         return X
@@ -57,6 +61,13 @@ CASES = {
     "one sample without its batch axis": (lambda: net().predict(X[0]), ValueError, ["X[np.newaxis]"]),
     "1-D input for one feature": (
         lambda: cr.Network(1, [Dense(1)], "squared_error").predict(X[:, 0]), ValueError, ["X.reshape(-1, 1)"]),
+    "masked inputs": (lambda: fit(MASKED), ValueError, [f"X: expected no masked values, got {(X > 1.5).sum()}: fill them"]),
+    "masked targets": (lambda: fit(t=MASKED_T), ValueError, ["t: expected no masked values, got 2", "leave their rows out"]),
+    "masked inputs of an estimator": (lambda: cr.MLPClassifier().fit(MASKED, T), ValueError, ["X: expected no masked values"]),
+    "masked targets of an estimator": (lambda: cr.MLPClassifier().fit(X, MASKED_T), ValueError, ["y: expected no masked values"]),
+    "masked targets of an ensemble": (
+        lambda: cr.TabularClassifier().fit(X, MASKED_T), ValueError, ["y: expected no masked values, got 2"]),
+    "masked rows to predict": (lambda: net().predict(MASKED), ValueError, ["X: expected no masked values"]),
     "3-D input": (lambda: fit(X.reshape(20, 3, 1)), ValueError, ["got 3-D, shape (20, 3, 1)"]),
     "a scalar": (lambda: net().predict(1.0), ValueError, ["got 0-D"]),
     "no shape": (lambda: Reshape(3.5), TypeError, ["Reshape: shape: expected a whole number, got 3.5"]),

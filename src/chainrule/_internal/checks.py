@@ -76,8 +76,18 @@ def check_split_seed(owner: str, seed: Any, name: str = "seed") -> int:
     return int(seed)
 
 
+def check_unmasked(name: str, values: Any) -> None:
+    """Refuse a masked array, whose masked values would be used like others."""
+    mask = getattr(values, "mask", None)
+    if isinstance(mask, np.ndarray) and mask.any():
+        count = np.count_nonzero(mask)
+        raise ValueError(f"{name}: expected no masked values, got {count:,}: fill them, or leave their rows out.")
+
+
+
 def check_numbers(name: str, values: Any) -> Array:
     """Return ``values`` as an array of real numbers or booleans, without changing its dtype."""
+    check_unmasked(name, values)
     try:
         array = values if on_device(values) else np.asarray(values)
     except ValueError as error:

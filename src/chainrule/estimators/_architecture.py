@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from chainrule import layers as layers_module
+from chainrule._internal.checks import check_unmasked
 from chainrule._internal.names import lookup
 from chainrule._internal.typing import is_sparse
 from chainrule.estimators._settings import ACTIVATIONS, hidden_activations, hidden_dropouts, hidden_norm
@@ -71,6 +72,7 @@ def sample_shape(e: Any) -> tuple[int, ...] | None:
 
 def as_rows(e: Any, X: Any, name: str = "X") -> Any:
     """Return images as flat rows, as scikit-learn's checks expect; return anything else unchanged."""
+    check_unmasked(name, X)
     wanted = sample_shape(e)
     if wanted is None or is_sparse(X) or np.ndim(X) < 3:
         return X

@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
+from chainrule._internal.checks import check_unmasked
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.threads import choose_threads
 from chainrule._internal.typing import Array, is_sparse
@@ -135,6 +136,7 @@ class BaseTabular(BaseEstimator, ABC):
         began = time.monotonic()
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
+        check_unmasked("y", y)
         columns, y = self._columns(X, reset=True), self._checked(y)
         rows = len(columns[0])
         groups = None if groups is None else np.asarray(groups)

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from chainrule._internal.checks import check_unmasked
 from chainrule._internal.names import reworded
 from chainrule._internal.threads import blas_threads
 from chainrule._internal.typing import Array, is_sparse
@@ -239,6 +240,7 @@ class BaseMLP(BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
     ) -> None:
         check_architecture(self)
+        check_unmasked("y", y)
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._validate(as_rows(self, X), y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
