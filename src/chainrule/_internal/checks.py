@@ -84,7 +84,6 @@ def check_unmasked(name: str, values: Any) -> None:
         raise ValueError(f"{name}: expected no masked values, got {count:,}: fill them, or leave their rows out.")
 
 
-
 def check_numbers(name: str, values: Any) -> Array:
     """Return ``values`` as an array of real numbers or booleans, without changing its dtype."""
     check_unmasked(name, values)
