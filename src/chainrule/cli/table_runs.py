@@ -30,6 +30,7 @@ from chainrule.tables.explaining import Asked, check_row, explain, explanation
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.report.collect import worst_rows
+from chainrule.tables.report.groups import groups
 from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
 from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
@@ -60,7 +61,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
-    found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
+    found = {} if by is None else groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
         notes = (
             "this is the training table, and most of its rows were trained on, so these scores are too optimistic.",

@@ -19,8 +19,6 @@ from chainrule.playground.lessons import LESSONS
 from chainrule.playground.sets import SETS
 from chainrule.playground.state import read
 
-__all__ = ["catalog"]
-
 
 def catalog(begin: Mapping[str, Any]) -> dict[str, Any]:
     """Return the first message: what a page can offer, and the state to begin with."""

@@ -19,8 +19,6 @@ from chainrule.layers import Layer
 from chainrule.memo import Memo
 from chainrule.playground.bounds import RefusedError
 
-__all__ = ["LONGEST", "MISTAKES", "Edit", "is_editable", "source_of"]
-
 LONGEST = 20_000  # characters of the code
 LIMITS = Limits(seconds=2.0, memory=256)
 FRESH, RENEWED = 1.0, 60.0  # seconds after which the code is executed again, and after which the process is new

@@ -17,8 +17,6 @@ from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.playground.bounds import MESSAGE, RefusedError
 from chainrule.playground.state import BEGIN, begin_with, read
 
-__all__ = ["LESSONS", "Lesson", "from_link", "opened"]
-
 
 class Lesson(NamedTuple):
     """A state with a task; ``chapter`` is the page of the book that it belongs to."""

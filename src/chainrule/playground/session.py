@@ -21,8 +21,6 @@ from chainrule.playground.introducing import introduction, rows
 from chainrule.playground.state import Plan
 from chainrule.training.callbacks import Callback, Run
 
-__all__ = ["Change", "Session"]
-
 Message = Mapping[str, Any]
 Change = tuple[int, str, tuple[int, ...], float]  # layer, name, index, value
 

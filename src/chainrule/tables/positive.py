@@ -18,8 +18,6 @@ from chainrule.estimators.tabular_regressor import is_skewed
 from chainrule.training.loop import DivergenceError
 from chainrule.training.ranks import Ranks
 
-__all__ = ["PositiveTarget", "agreed", "choose", "is_skewed"]
-
 BEYOND = 10.0  # times the largest target: the largest prediction with a logarithm
 TRIED, EPOCHS = 10_000, 20  # rows and epochs to try both ways
 
