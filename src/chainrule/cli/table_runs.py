@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, load, models, row_inputs, scores
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.explaining import Asked, check_row, explain, explanation
@@ -36,11 +37,6 @@ from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
 from chainrule.tables.sources.names import shown
 from chainrule.tracing import Trace
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown

@@ -17,12 +17,11 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.estimators._members import Members
-from chainrule.files.container import opened, read_array, read_header, write_file
-from chainrule.files.networks import holds
+from chainrule.files.container import write_file
 from chainrule.files.states import check_array, check_state, form
-from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
+from chainrule.files.values import ModelFileError, check_texts, check_whole, shown
 from chainrule.files.writing import remove_parts
-from chainrule.training.checkpoints import CheckpointError, CheckpointWarning, digest
+from chainrule.training.checkpoints import CheckpointError, CheckpointWarning, digest, read
 from chainrule.training.snapshots import Snapshot, fingerprint, kept
 
 KIND = "ensemble checkpoint"
@@ -58,18 +57,11 @@ def find(folder: Any) -> Snapshot | None:
     if not path.exists():
         return None
     try:
-        with opened(path, EXPECTED) as file:
-            header = read_header(file, EXPECTED)
-            if header.kind != KIND:
-                raise ModelFileError(f"{EXPECTED} was expected, but it holds {holds(header.kind)}.")
-            d = check_fields("the description", header.description, FIELDS)
-            arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}
-            if d.pop("sha256") != digest(d, arrays):
-                raise ModelFileError("corrupt: the checksum does not match its content.")
-            check_whole("seed", d["seed"])
+        saved = read(path, KIND, EXPECTED, FIELDS)
+        check_whole(f"{path}: seed", saved.description["seed"])
     except ModelFileError as error:
         raise CheckpointError(f"checkpoint: {error} To start over, delete the file.") from error
-    return Snapshot(path, d, arrays)
+    return saved
 
 
 def restore(saved: Snapshot, made: Members, same: Mapping[str, str], *, limited: bool) -> None:
