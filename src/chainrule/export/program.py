@@ -59,11 +59,6 @@ class Op:
     arguments: Mapping[str, Any]
     note: str = ""
 
-    @property
-    def multiply_adds(self) -> int:
-        """The number of products of a weight and a value."""
-        return int(self.arguments.get("products", 0))
-
 
 @dataclass
 class Program:
@@ -122,7 +117,7 @@ class Program:
     @property
     def multiply_adds(self) -> int:
         """The number of products of a weight and a value, for a row."""
-        return sum(op.multiply_adds for op in self.ops)
+        return sum(int(op.arguments.get("products", 0)) for op in self.ops)
 
 
 def is_constant(value: object) -> bool:
