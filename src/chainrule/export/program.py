@@ -105,6 +105,14 @@ class Program:
         return [*(value.column for value in given if isinstance(value, Field)),
                 *(part.column for part in each if isinstance(part, Field))]  # fmt: skip
 
+    def keys_of(self, column: Input) -> list[str]:
+        """Return the names of the lists in which a column's text is looked up."""
+        return [
+            f"keys{i}"
+            for i, op in enumerate(self.ops)
+            if op.arguments.get("text") == Field(column) and "keys" in op.arguments
+        ]
+
     @property
     def bytes(self) -> int:
         """The size of all constants."""

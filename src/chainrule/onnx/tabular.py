@@ -70,10 +70,10 @@ def add_ensemble(graph: Graph, ensemble: Ensemble, columns: Sequence[Value]) -> 
 
 def scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> str:
     """Add the scaled values, cut at ±100, and 0 for what is missing."""
-    values = _joined(graph, list(_values(graph, encoding, columns)))
+    values = joined(graph, list(_values(graph, encoding, columns)))
     if len(encoding.missing):
         known = graph.node("Gather", values, encoding.missing, axis=1)
-        values = _joined(graph, [values, graph.node("Cast", graph.node("IsNaN", known), to="float64")])
+        values = joined(graph, [values, graph.node("Cast", graph.node("IsNaN", known), to="float64")])
     spread = encoding.spread
     inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
     z = graph.node("Mul", graph.node("Sub", values, _row(encoding.median)), _row(inverse))
@@ -92,7 +92,7 @@ def encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
     repeated = np.repeat(encoding.encoded, [len(q) - 1 for q in encoding.quantiles])
     above = graph.node("Sub", graph.node("Gather", u, repeated, axis=1), _row(low))
     ramps = graph.node("Clip", graph.node("Div", above, _row(width)), 0.0, 1.0)
-    return _joined(graph, [u, graph.node("Sub", ramps, 0.5)])
+    return joined(graph, [u, graph.node("Sub", ramps, 0.5)])
 
 
 def _in_unit(graph: Graph, unit: Unit, p: str) -> str:
@@ -144,7 +144,7 @@ def _category(graph: Graph, x: str, levels: tuple[Level, ...], *, text: bool) ->
         return graph.node("Where", one, 1.0, graph.node("Where", zero, 0.0, np.array(np.nan)))
     found = graph.node("Equal", x, _row([of for of in levels if of is not None]))
     if None in levels:
-        found = _joined(graph, [found, _missing(graph, x)])
+        found = joined(graph, [found, _missing(graph, x)])
     return graph.node("Cast", found, to="float64")
 
 
@@ -195,7 +195,8 @@ def _note(levels: Levels, kind: str) -> str:
     return f"a string; missing: {_hole(levels) or 'the empty string'}"
 
 
-def _joined(graph: Graph, names: list[str]) -> str:
+def joined(graph: Graph, names: Sequence[str]) -> str:
+    """Add the values side by side."""
     return names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1)
 
 
