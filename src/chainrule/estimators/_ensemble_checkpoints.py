@@ -6,7 +6,6 @@ come from the call, and the file has a description of them, to detect others.
 
 from __future__ import annotations
 
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from chainrule.estimators._members import Members
 from chainrule.files.container import write_file
 from chainrule.files.states import check_array, check_state, form
 from chainrule.files.values import ModelFileError, check_texts, check_whole, shown
-from chainrule.files.writing import remove_parts
+from chainrule.files.writing import check_writable, remove_parts
 from chainrule.training.checkpoints import CheckpointError, CheckpointWarning, digest, read
 from chainrule.training.snapshots import Snapshot, fingerprint, kept
 
@@ -51,8 +50,7 @@ def find(folder: Any) -> Snapshot | None:
         raise NotADirectoryError(f"checkpoint: {folder} is a file; a folder was expected.")
     folder.mkdir(parents=True, exist_ok=True)
     remove_parts(folder)
-    with tempfile.TemporaryFile(dir=folder):  # is it writable?
-        pass
+    check_writable(folder)
     path = folder / NAME
     if not path.exists():
         return None

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from chainrule._internal.typing import Array
 from chainrule.files.container import opened, read_array, read_header, write_file
 from chainrule.files.networks import check_kind
 from chainrule.files.values import ModelFileError, check_fields
-from chainrule.files.writing import remove_parts
+from chainrule.files.writing import check_writable, remove_parts
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.ranks import ALONE, Ranks
 from chainrule.training.snapshots import CheckpointError, Snapshot
@@ -112,8 +111,7 @@ class Checkpoint(Callback):
                 f"resume={str(folder)!r}), or choose another folder."
             )
         remove_parts(folder)
-        with tempfile.TemporaryFile(dir=folder):  # is it writable?
-            pass
+        check_writable(folder)
         run.snapshot()  # raises now if some state cannot be saved
         self._last = time.monotonic()
 

@@ -137,13 +137,8 @@ def _member(content: bytes, size: int, name: str, member: str) -> tuple[bytes, s
                 f"{name}/{wanted} is encrypted: unpack the archive with its password, and give the table."
             )
         unpacking.check(entry.file_size, size, name)
-        parts, total = [], 0
         with archive.open(entry) as file:
-            while part := file.read(PART):
-                total += len(part)
-                unpacking.check(total, size, name)
-                parts.append(part)
-    return b"".join(parts), wanted
+            return b"".join(unpacking.parts(file, size, name)), wanted
 
 
 def _may_be_table(entry: zipfile.ZipInfo) -> bool:

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 import warnings
@@ -23,7 +22,7 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule.files.values import shown
-from chainrule.files.writing import refuse_link
+from chainrule.files.writing import check_writable, refuse_link
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.result import TrialRecord
 
@@ -241,8 +240,7 @@ def writable(folder: Path, option: str) -> None:
     """Make a folder, or say why it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder)
     except (FileExistsError, NotADirectoryError):
         raise NotADirectoryError(f"{folder} is a file, or in one: choose another {option}.") from None
     except OSError as error:
