@@ -57,7 +57,6 @@ def _fields(cls: Any) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a default as JSON."""
     if isinstance(value, Config):
         base = next(base for base in MODULES if table(base).get(type(value).__name__) is type(value))
         return describe("a default", value, base)

@@ -230,7 +230,6 @@ class Session:
         self.send(rows(self.plan, self.camera.box))
 
     def _show(self) -> None:
-        """Send a frame."""
         camera, step = self.camera, self.step
         now = time.monotonic()  # frames keep to their times, unless one was late
         self._shown = self._shown + RATE if now - self._shown < 2 * RATE else now

@@ -185,7 +185,6 @@ def options_of(**given: Any) -> delimited.Options:
 
 
 def _part(source: str) -> several.Part:
-    """Return a file, unpacked and checked."""
     content, member = _content(source)
     name = "standard input" if source == "-" else names.shown(source).removesuffix(f"/{member}" if member else "")
     packed_by_name = ending(Path(names.place(source)))[1] if source != "-" and not member else ""

@@ -123,7 +123,6 @@ def _zstd(content: bytes, name: str) -> bytes:
 
 
 def _member(content: bytes, size: int, name: str, member: str) -> tuple[bytes, str]:
-    """Return the content of a member of a zip archive, and its name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {entry.filename: entry for entry in archive.infolist() if _may_be_table(entry)}
         tables = [inside for inside in files if ending(Path(inside))[0] in ENDINGS]
