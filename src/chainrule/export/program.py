@@ -20,9 +20,7 @@ class Input(NamedTuple):
     low: float | str | None = None
     high: float | str | None = None
     missing: str = ""  # the text of a missing category
-    read_as: str = (
-        "text"  # how a category is written: "whole", "number", "boolean" or "text"; "whole" for dates in digits
-    )
+    read_as: str = "text"  # how a category is written: or "whole", "number", "boolean"; "whole" for dates in digits
     unit: str = ""  # of numbers that were written with one
     zone: str = ""  # of dates, which are local times
     formats: tuple[str, ...] = ()  # of dates, besides ISO: codes of strftime for numbers

@@ -75,9 +75,8 @@ class Journal(JournalFileBackend):
 
     def _append(self, logs: list[dict[str, Any]]) -> None:
         with self.path.open("a+b") as file:
-            if (
-                file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-            ):  # cut off by a kill or a full disk
+            # cut off by a kill or a full disk
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.seek(0)
                 file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{json.dumps(operation, separators=(',', ':'))}\n" for operation in logs).encode())
