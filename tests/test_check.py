@@ -550,7 +550,7 @@ def test_compiled_code_that_differs_is_wrong(monkeypatch):
 
 
 def test_without_the_compiled_engine_it_says_so(monkeypatch):
-    monkeypatch.setattr(engine, "_is_installed", lambda package: False)
+    monkeypatch.setattr(engine, "installed", lambda: False)
     saved("model.safetensors", Dense(3))
     result = check("model.safetensors", "--engine")
     assert "No compiled engine" in result.stdout

@@ -353,7 +353,7 @@ class TestFolder:
         def no(**kwargs):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("chainrule.cli.folder.tempfile.TemporaryFile", no)
+        monkeypatch.setattr("tempfile.TemporaryFile", no)
         refused("train", "moons", "--out", "new/folder", match="cannot write to the folder .*Permission denied")
         assert list(here.iterdir()) == []
 

@@ -37,5 +37,5 @@ def test_the_history_says_who_chose_numpy(monkeypatch):
     monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
     assert trained(Tanh()) == "numpy: CHAINRULE_KERNELS is reference"
     monkeypatch.delenv("CHAINRULE_KERNELS")
-    monkeypatch.setattr(engine, "_is_installed", lambda package: False)
+    monkeypatch.setattr(engine, "installed", lambda: False)
     assert trained(Tanh()).startswith("numpy: Numba is not installed")

@@ -11,8 +11,9 @@ from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule import tables
+from chainrule.estimators.tabular_regressor import is_skewed
 from chainrule.tables import PositiveTarget
-from chainrule.tables.positive import choose, is_skewed
+from chainrule.tables.positive import choose
 from chainrule.tables.report import build
 from chainrule.tables.skops_files import dumps
 from chainrule.tables.trusted import load

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from polars.testing import assert_frame_equal
 
 from chainrule.tables.delimited import decode
+from chainrule.tables.formats import is_table
 from chainrule.tables.frames import as_frame, plain
-from chainrule.tables.reading import is_table, read
+from chainrule.tables.reading import read
 from chainrule.tables.streaming.opening import open_table
 
 CSV = b"number,word,share\n1,x,2.5\n2,y,3.5\n3,z,4.5\n"

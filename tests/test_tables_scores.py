@@ -12,6 +12,7 @@ from chainrule import tables
 from chainrule.cli import table_scores
 from chainrule.cli.app import app
 from chainrule.tables.intervals import Widths
+from chainrule.tables.report.groups import groups
 from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut, SavedRun
 from chainrule.tables.schema import Column, Schema
@@ -113,7 +114,7 @@ def test_groups_are_values_of_texts_and_quarters_of_numbers():
     })  # fmt: skip
 
     def found(name):
-        made = table_scores.groups(SCHEMA, frame, name)
+        made = groups(SCHEMA, frame, name)
         assert np.array_equal(np.sort(np.concatenate([*made.values()])), np.arange(40))
         return {group: len(rows) for group, rows in made.items()}
 

@@ -355,7 +355,7 @@ class Network(Shown):
         rows = X.shape[0]
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
-        largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
+        largest = min(rows, chunk) * self.layout.largest
         if WORTH_ASKING < largest <= SMALL or convolves(self.layers):
             with blas_threads(1):  # other threads would keep spinning long after this
                 return self._logits(X, rows, chunk)

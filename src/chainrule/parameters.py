@@ -46,6 +46,11 @@ class Entry(NamedTuple):
         """Its name in files and tables, such as ``layers.0.W``."""
         return f"layers.{self.layer}.{self.name}"
 
+    @property
+    def size(self) -> int:
+        """The number of its values."""
+        return self.where.stop - self.where.start
+
 
 def locate(part: Any, name: str) -> tuple[Any, str]:
     """Return the owner of an array and its name there: for "1.W", inner layer (or memo) 1 and "W"."""
@@ -65,6 +70,11 @@ class Layout:
 
     entries: tuple[Entry, ...]
     size: int
+
+    @property
+    def largest(self) -> int:
+        """The size of the largest parameter."""
+        return max((entry.size for entry in self.entries), default=0)
 
     @classmethod
     def of(cls, parameters: Sequence[dict[str, Parameter]]) -> Layout:

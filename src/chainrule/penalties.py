@@ -191,8 +191,7 @@ class BoundPenalties:
         self._terms: list[tuple[Penalty, Array, Array, Array]] = []
         self._constraints: list[tuple[Constraint, Array]] = []
         given = check_penalties(penalties)
-        largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
-        scratch = empty((largest if any(isinstance(p, Penalty) for p in given) else 0,), theta)
+        scratch = empty((layout.largest if any(isinstance(p, Penalty) for p in given) else 0,), theta)
         for penalty in given:
             for entry in self.entries(penalty, layout, layers):
                 w = layout.view(theta, entry)

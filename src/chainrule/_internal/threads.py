@@ -23,17 +23,14 @@ _here = threading.local()  # in a thread of several that share the cores, alone 
 _known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
 _blocks: dict[object, int] = {}  # the running blocks, each with its thread
-_changed: dict[
-    str, tuple[Any, int, int]
-] = {}  # by library: itself, its old number of threads, and the one that was set
+_changed: dict[str, tuple[Any, int, int]] = {}  # by library: itself, its old number of threads, and the one set
 
 
 class Threads(NamedTuple):
-    """Number of threads for training in all, number for BLAS, and the amount of work that decided."""
+    """Number of threads for training in all, and number for BLAS."""
 
     allowed: int
     blas: int
-    multiplications: int
 
 
 def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
@@ -44,15 +41,15 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
     ``OMP_NUM_THREADS`` or threadpoolctl.
 
     >>> choose_threads(1000, 3), choose_threads(1000).blas
-    (Threads(allowed=3, blas=3, multiplications=1000), 1)
+    (Threads(allowed=3, blas=3), 1)
     """
     threads = threads or (1 if getattr(_here, "alone", False) else _from_environment())
     if threads is not None:
-        return Threads(threads, threads, multiplications)
+        return Threads(threads, threads)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _lock:
         allowed = min([cores, *(_before(library) for library in _libraries())])
-    return Threads(allowed, allowed if multiplications > SMALL else 1, multiplications)
+    return Threads(allowed, allowed if multiplications > SMALL else 1)
 
 
 def work_alone() -> None:

@@ -69,7 +69,6 @@ class Check(Report):
 
 
 def _made(kind: str, name: str, report: Report, **more: Any) -> Check:
-    """Return the check of a report."""
     known = {f.name: getattr(report, f.name) for f in dataclasses.fields(Report)}
     violations = [str(violation) for violation in getattr(report, "violations", [])]
     return Check(**{**known, "kind": kind, "name": name, "faults": violations, **more})

@@ -64,9 +64,7 @@ class Config:
     arguments: dict[str, Any] = field(metadata=_is("names and values", lambda v: isinstance(v, dict)))
     seed: int = field(metadata=_is("a non-negative integer", lambda v: type(v) is int and 0 <= v < 2**32))
     test: float = field(metadata=_is("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1))
-    classes: tuple[str, ...] = field(
-        metadata=_is("two or more names", lambda v: _list(v, _text, range(2, sys.maxsize)))
-    )
+    classes: tuple[str, ...] = field(metadata=_is("two or more names", lambda v: _list(v, _text, SEVERAL)))
     image_shape: tuple[int, int] | None = field(
         metadata=_is("[height, width] or null", lambda v: v is None or _list(v, _size, TWO))
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chainrule.files.writing import END, START, alone
+from chainrule.files.writing import END, START, alone, check_writable
 
 MODEL, HISTORY, CONFIG, SCHEMA = "model.safetensors", "history.csv", "config.json", "schema.json"
 CHECKPOINTS = "checkpoints"  # of an unfinished run
@@ -52,8 +51,7 @@ def _prepared(path: Path, made: list[Path], *, numbered: bool, overwrite: bool) 
             _make(path, made)
         wrong = [path / name for name in OURS if overwrite and (path / name).is_dir()]
         entries = [] if overwrite else [entry.name for entry in path.iterdir() if not _worthless(entry)]
-        with tempfile.TemporaryFile(dir=path):  # is it writable?
-            pass
+        check_writable(path)
     except (FileExistsError, NotADirectoryError) as error:
         blocking = next(place for place in (path, *path.parents) if place.exists())
         raise NotADirectoryError(

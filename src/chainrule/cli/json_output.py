@@ -13,7 +13,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Annotated, Any
 
@@ -117,10 +117,17 @@ def takes_json(command: Callable[..., None], name: str) -> Callable[..., None]:
         with _reported(name) if as_json else contextlib.nullcontext():
             command(**given)
 
+    return with_parameters(wrapped, command, [*parameters, added])
+
+
+def with_parameters(
+    wrapped: Callable[..., None], command: Callable[..., None], parameters: Sequence[inspect.Parameter]
+) -> Callable[..., None]:
+    """Return a function that stands for a command, with its name and help, and with other parameters."""
     functools.update_wrapper(wrapped, command)
     del vars(wrapped)["__wrapped__"]  # its annotations differ
-    vars(wrapped)["__signature__"] = inspect.Signature([*parameters, added])
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in (*parameters, added)}
+    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return wrapped
 
 

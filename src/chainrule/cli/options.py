@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.checks import check_count, check_real, check_split_seed
+from chainrule.cli.json_output import with_parameters
 from chainrule.tables.unpacking import VARIABLE, size_of
 
 TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
@@ -384,8 +384,4 @@ def takes_options(command: Callable[..., None]) -> Callable[..., None]:
         options = last.annotation(**{field.name: given.pop(field.name) for field in fields(last.annotation)})
         command(**given, options=options)
 
-    functools.update_wrapper(wrapped, command)
-    del vars(wrapped)["__wrapped__"]  # its annotations differ
-    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
-    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return wrapped
+    return with_parameters(wrapped, command, parameters)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 
 import typer
 
-from chainrule.cli.json_output import heard
+from chainrule.cli.json_output import finish, heard, record
 
 OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, surrogate, line and paragraph separator
 
@@ -31,6 +32,14 @@ def printable(text: str) -> str:
 def tell(message: str = "") -> None:
     """Print text on standard output."""
     typer.echo(printable(message))
+
+
+def announce(message: str) -> None:
+    """Print where a service listens, and write the object of ``--json`` now: the command itself has no end."""
+    tell(message)
+    if address := re.search(r"http://\S+", message):
+        record(url=address[0])
+        finish()
 
 
 def say(message: str) -> None:

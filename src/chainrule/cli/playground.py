@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 import typer
 
 from chainrule._internal.extras import check_installed
-from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import option
-from chainrule.cli.output import tell
+from chainrule.cli.output import announce
 
 
 @in_one_sentence
@@ -40,10 +38,4 @@ def playground(
 
     state = opened(begin)
 
-    def started(message: str) -> None:
-        tell(message)
-        if address := re.search(r"http://\S+", message):
-            json_output.record(url=address[0])
-            json_output.finish()
-
-    run(listen(port), state, browser=not no_browser, tell=started)
+    run(listen(port), state, browser=not no_browser, tell=announce)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chainrule._internal.extras import check_installed
-from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import option
-from chainrule.cli.output import tell
+from chainrule.cli.output import announce
 from chainrule.serve.bounds import HELP, Bounds
 from chainrule.tables.unpacking import size_of
 
@@ -33,10 +31,4 @@ def serve(
     check_installed("starlette", "uvicorn", extra="serve")
     from chainrule.serve.running import serve as run  # noqa: PLC0415  (an extra)
 
-    def started(message: str) -> None:
-        tell(message)
-        if address := re.search(r"http://\S+", message):
-            json_output.record(url=address[0])
-            json_output.finish()
-
-    run(folder, host, port, Bounds(rows, size_of(body, "--body"), seconds), started)
+    run(folder, host, port, Bounds(rows, size_of(body, "--body"), seconds), announce)

@@ -87,11 +87,7 @@ def predict(
             write_data(frame.write_csv())
         else:
             output.write(frame, out)
-    _record(model.schema, folder, source, rows, out)
-    for note in notes:
-        say(f"Note: {note}")
-    if out is not None:
-        say(f"Wrote {counted(rows)} to {out}")
+    _tell(model.schema, folder, source, rows, out, notes)
 
 
 def predict_parts(
@@ -103,10 +99,7 @@ def predict_parts(
     rows, notes = parts.predict_files(
         model, folder / "model.safetensors", source, out, overwrite=overwrite, show=Printer(), **given
     )
-    _record(model.schema, folder, source, rows, out)
-    for note in notes:
-        say(f"Note: {note}")
-    say(f"Wrote {counted(rows)} to {out}")
+    _tell(model.schema, folder, source, rows, out, notes)
 
 
 def refuse_data(data: Path | None) -> None:
@@ -120,12 +113,16 @@ def _loaded(folder: Path, data: Path | None) -> TableModel | SavedRun:
     return run_files.load_model(folder) or tables.load(folder)
 
 
-def _record(schema: Schema, folder: Path, source: str, rows: int, out: Path | None) -> None:
+def _tell(schema: Schema, folder: Path, source: str, rows: int, out: Path | None, notes: Sequence[str]) -> None:
     targets = [column.name for column in schema.targets]
     json_output.record(
         kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=schema.task, target=targets,
         classes=[] if schema.task == "regression" else schema.classes or targets,
     )  # fmt: skip
+    for note in notes:
+        say(f"Note: {note}")
+    if out is not None:
+        say(f"Wrote {counted(rows)} to {out}")
 
 
 def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:

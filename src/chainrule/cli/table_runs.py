@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,22 +24,19 @@ from chainrule.pages.formatting import rows as counted
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, load, models, row_inputs, scores
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.explaining import Asked, check_row, explain, explanation
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.report.collect import worst_rows
+from chainrule.tables.report.groups import groups
 from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
 from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
 from chainrule.tables.sources.names import shown
 from chainrule.tracing import Trace
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown
@@ -60,7 +57,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
-    found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
+    found = {} if by is None else groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
         notes = (
             "this is the training table, and most of its rows were trained on, so these scores are too optimistic.",

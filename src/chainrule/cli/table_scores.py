@@ -16,7 +16,7 @@ from chainrule.cli.tables import LINE
 from chainrule.pages.formatting import aligned, clean, fixed, listed, percent, short
 from chainrule.pages.text import columns
 from chainrule.tables import SavedRun, Schema
-from chainrule.tables.report.groups import groups, scored, sentences
+from chainrule.tables.report.groups import scored, sentences
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut
@@ -25,8 +25,6 @@ from chainrule.tables.score_names import plain
 LOWER_IS_BETTER = ("log loss", "RMSE", "MAE")
 COVERAGE = 0.9
 BINS, DRAWS = 10, 1000  # of the calibration error
-
-__all__ = ["against_training", "by_group", "calibrated", "covered", "groups"]
 
 
 def against_training(

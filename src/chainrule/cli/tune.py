@@ -27,9 +27,9 @@ def tune(
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: TuneOptions = TuneOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Search for a better network than the one from `chainrule train FILE --fast`, and fit the best one.
+    """Search for a single network for a table that is better than the default one, and fit the best one.
 
-    The networks that `train` fits without --fast need no search, and are often better than a single one.
+    The ensemble that `train` fits by default needs no search, and is often better than a single network.
 
     The search covers size, activation, dropout, penalty, learning rate, schedule and batch size.
 
@@ -37,7 +37,7 @@ def tune(
 
     Trials are compared by cross-validation on the training rows, by the log loss (the RMSE for a number) or --metric.
 
-    The first one uses the defaults of `train --fast`.
+    The first one uses the defaults of a single network.
 
     Everything is saved in a folder. Ctrl-C stops the search; rerun the same command to resume.
     """

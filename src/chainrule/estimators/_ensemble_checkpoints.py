@@ -6,7 +6,6 @@ come from the call, and the file has a description of them, to detect others.
 
 from __future__ import annotations
 
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,12 +16,11 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.estimators._members import CYCLES, Members
-from chainrule.files.container import opened, read_array, read_header, write_file
-from chainrule.files.networks import holds
+from chainrule.files.container import write_file
 from chainrule.files.states import check_array, check_state, form
-from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
-from chainrule.files.writing import remove_parts
-from chainrule.training.checkpoints import CheckpointError, CheckpointWarning, digest
+from chainrule.files.values import ModelFileError, check_texts, check_whole, shown
+from chainrule.files.writing import check_writable, remove_parts
+from chainrule.training.checkpoints import CheckpointError, CheckpointWarning, digest, read
 from chainrule.training.snapshots import Snapshot, fingerprint, kept
 
 KIND = "ensemble checkpoint"
@@ -53,24 +51,16 @@ def find(folder: Any) -> Snapshot | None:
         raise NotADirectoryError(f"checkpoint: {folder} is a file; a folder was expected.")
     folder.mkdir(parents=True, exist_ok=True)
     remove_parts(folder)
-    with tempfile.TemporaryFile(dir=folder):  # is it writable?
-        pass
+    check_writable(folder)
     path = folder / NAME
     if not path.exists():
         return None
     try:
-        with opened(path, EXPECTED) as file:
-            header = read_header(file, EXPECTED)
-            if header.kind != KIND:
-                raise ModelFileError(f"{EXPECTED} was expected, but it holds {holds(header.kind)}.")
-            d = check_fields("the description", header.description, FIELDS)
-            arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}
-            if d.pop("sha256") != digest(d, arrays):
-                raise ModelFileError("corrupt: the checksum does not match its content.")
-            check_whole("seed", d["seed"])
+        saved = read(path, KIND, EXPECTED, FIELDS)
+        check_whole(f"{path}: seed", saved.description["seed"])
     except ModelFileError as error:
         raise CheckpointError(f"checkpoint: {error} To start over, delete the file.") from error
-    return Snapshot(path, d, arrays)
+    return saved
 
 
 def restore(saved: Snapshot, made: Members, same: Mapping[str, str], *, limited: bool) -> None:

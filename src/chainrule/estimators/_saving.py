@@ -22,15 +22,8 @@ from chainrule.files.networks import Contents, check_kind
 from chainrule.files.values import ModelFileError, shown
 from chainrule.training.history import History
 
-LEFT_OUT = {
-    "solver",
-    "learning_rate",
-    "callbacks",
-    "random_state",
-    "progress",
-    "checkpoint",
-    "categorical_features",
-}  # these do not affect predictions
+# These do not affect predictions.
+LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state", "progress", "checkpoint", "categorical_features"}
 ELSEWHERE = {"checkpoint": None}  # a file must not say where the next fit writes
 
 

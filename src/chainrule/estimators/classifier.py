@@ -182,11 +182,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             if self.class_weight != "balanced":
                 raise ValueError("class_weight: expected 'balanced' or None for multilabel targets, got a dict.")
             weights = compute_sample_weight("balanced", (y > 0.5).astype(int))
-            return weights if sample_weight is None else weights * sample_weight
-        index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
-        weights = self._dict_weights()[index] if isinstance(self.class_weight, dict) else None
-        if weights is None:
-            weights = compute_sample_weight(self.class_weight, self.classes_[index])
+        else:
+            index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
+            if isinstance(self.class_weight, dict):
+                weights = self._dict_weights()[index]
+            else:
+                weights = compute_sample_weight(self.class_weight, self.classes_[index])
         return weights if sample_weight is None else weights * sample_weight
 
     def _dict_weights(self) -> Array:

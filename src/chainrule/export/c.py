@@ -121,8 +121,7 @@ def _reading(program: Program, name: str) -> Iterator[str]:
     yield f"{_reading_head(name)} {{\n    switch (column) {{"
     for k, column in enumerate(program.columns):
         lists = {"holes": column.holes, "formats": column.formats if column.kind == "date" else ()}
-        keys = [f"keys{i}" for i, op in enumerate(program.ops)
-                if op.arguments.get("text") == Field(column) and "keys" in op.arguments]  # fmt: skip
+        keys = program.keys_of(column)
         if _reader(column) == "read_key" and not keys:
             lists["known"] = column.values
         at = {key: f"{key}{k}" if values else "0" for key, values in lists.items()}

@@ -58,8 +58,7 @@ def _described(program: Program) -> list[str]:
 
 def _column(column: Input, program: Program) -> str:
     about = {name: value for name, value in column._asdict().items() if value is not None}
-    keys = [f"keys{i}" for i, op in enumerate(program.ops)
-            if op.arguments.get("text") == Field(column) and "keys" in op.arguments]  # fmt: skip
+    keys = program.keys_of(column)
     del about["values"]
     values = f"{keys[0]}.filter((key) => key !== {_text(column.missing)})" if keys else _text(column.values)
     return f"{{ ...{_text(about)}, values: {values} }}"

@@ -137,7 +137,6 @@ def _global_pool(builder: Builder, layer: kinds.GlobalAveragePool2D, x: Value) -
 
 
 def _geometry(windows: Windows) -> dict[str, Any]:
-    """Return the geometry of windows over images."""
     names = ("height", "width", "channels", "kh", "kw", "down", "right", "top", "left", "rows", "columns")
     (top, _), (left, _) = windows.padding
     values = (*windows.image, *windows.size, *windows.stride, top, left, *windows.output)

@@ -20,9 +20,7 @@ class Input(NamedTuple):
     low: float | str | None = None
     high: float | str | None = None
     missing: str = ""  # the text of a missing category
-    read_as: str = (
-        "text"  # how a category is written: "whole", "number", "boolean" or "text"; "whole" for dates in digits
-    )
+    read_as: str = "text"  # how a category is written: or "whole", "number", "boolean"; "whole" for dates in digits
     unit: str = ""  # of numbers that were written with one
     zone: str = ""  # of dates, which are local times
     formats: tuple[str, ...] = ()  # of dates, besides ISO: codes of strftime for numbers
@@ -58,11 +56,6 @@ class Op:
     inputs: tuple[Value, ...]
     arguments: Mapping[str, Any]
     note: str = ""
-
-    @property
-    def multiply_adds(self) -> int:
-        """The number of products of a weight and a value."""
-        return int(self.arguments.get("products", 0))
 
 
 @dataclass
@@ -110,6 +103,14 @@ class Program:
         return [*(value.column for value in given if isinstance(value, Field)),
                 *(part.column for part in each if isinstance(part, Field))]  # fmt: skip
 
+    def keys_of(self, column: Input) -> list[str]:
+        """Return the names of the lists in which a column's text is looked up."""
+        return [
+            f"keys{i}"
+            for i, op in enumerate(self.ops)
+            if op.arguments.get("text") == Field(column) and "keys" in op.arguments
+        ]
+
     @property
     def bytes(self) -> int:
         """The size of all constants."""
@@ -122,7 +123,7 @@ class Program:
     @property
     def multiply_adds(self) -> int:
         """The number of products of a weight and a value, for a row."""
-        return sum(op.multiply_adds for op in self.ops)
+        return sum(int(op.arguments.get("products", 0)) for op in self.ops)
 
 
 def is_constant(value: object) -> bool:

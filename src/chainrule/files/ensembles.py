@@ -12,6 +12,7 @@ from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble, Unit
 from chainrule.files.container import Header, read_array, without_table
 from chainrule.files.fitted import (
+    HISTORY,
     MEMBER,
     MOST_MEMBERS,
     Labels,
@@ -35,7 +36,6 @@ SHIFT = "shift"  # of a logarithm
 COUNTS = ("n_iter_", "best_iter_")
 NUMBERS = ("temperature_", "linear_share_")
 LOSSES = {"multiclass": SoftmaxCrossEntropy, "multilabel-indicator": SigmoidCrossEntropy, "": SquaredError}
-HISTORY = "history_."
 
 
 @dataclass

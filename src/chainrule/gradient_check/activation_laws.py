@@ -61,7 +61,7 @@ def _is_unexplained(p: ParameterCheck) -> bool:
 
 def _can_feed(w: Entry, b: Entry) -> bool:
     """Return whether w and b have the shapes of one layer's weights and biases."""
-    units = b.where.stop - b.where.start
+    units = b.size
     is_vector = units == max(b.shape, default=1)
     return is_vector and w.name != b.name and ((len(w.shape) > 1 and units in w.shape) or units == 1 == len(w.shape))
 
@@ -97,7 +97,7 @@ def _law(objective: FunctionObjective, b: Entry, w: Entry) -> str:
 
 def _measured(objective: FunctionObjective, b: Entry, w: Entry) -> tuple[Array, Array, Array, float]:
     """Return z, the gradients of b at z, and the sum of the analytic one over the units, relative to its size."""
-    theta, units = objective.theta.copy(), b.where.stop - b.where.start
+    theta, units = objective.theta.copy(), b.size
     theta[w.where] = 0
     rows, sums = [], []
     for turn in range(-(-len(INPUTS) // units)):

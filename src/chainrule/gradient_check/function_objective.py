@@ -56,10 +56,8 @@ class FunctionObjective(Objective):
     def __init__(self, loss: Callable[..., Any], parameters: Any, gradients: Any, arrays: dict[str, Any]) -> None:
         self.loss, self.parameters, self.arrays = loss, parameters, arrays
         self.way = how(loss, "loss", parameters)
-        self.gradients, self.gradients_way = (
-            gradients,
-            None if not callable(gradients) else how(gradients, "gradients", parameters),
-        )
+        self.gradients = gradients
+        self.gradients_way = how(gradients, "gradients", parameters) if callable(gradients) else None
         self.has_gradient_elsewhere = gradients is None or callable(gradients)
         self.in_place = self.way == "nothing"
         if self.in_place:

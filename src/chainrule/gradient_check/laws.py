@@ -115,9 +115,8 @@ def _other_mask(probe: Probe) -> str:
         return ""
     forward, backward = (np.round(a, 6) for a in (y / x, dx / dy))
     kept = np.unique(forward)
-    if len(kept) == 2 and kept[0] == 0 and np.isin(backward, kept).all() and (forward != backward).any():
-        if not np.any(backward):
-            return ""
+    both = len(kept) == 2 and kept[0] == 0 and np.isin(backward, kept).all() and np.any(backward)
+    if both and (forward != backward).any():
         return "backward drops different units than forward: it must reuse the mask drawn by forward (memo.mask)"
     return ""
 

@@ -91,7 +91,6 @@ def check_gradient(
 
 
 def _failed(objective: NetworkObjective, error: Exception) -> GradientReport:
-    """Return a report on passes that raise errors."""
     objective.network.theta[:] = objective.theta
     draw = objective.rewind
     what = failure(objective.network, objective.x, objective.t, error, lambda: Memo(training=True, rng=draw()))

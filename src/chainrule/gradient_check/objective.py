@@ -56,7 +56,7 @@ class Objective(ABC):
 
     def added(self, entry: Entry) -> Array:
         """Return the penalties' contribution to the gradient of a parameter."""
-        return np.zeros(entry.where.stop - entry.where.start)
+        return np.zeros(entry.size)
 
     def slope(self, theta: Array, direction: Array, analytic: float, enough: float) -> float:
         """Return dL along ``direction``, by central differences."""

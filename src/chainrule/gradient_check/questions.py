@@ -45,10 +45,9 @@ def _check_direction(objective: Objective, rng: np.random.Generator, tolerance: 
 
 
 def _chosen(entry: Entry, entries: int | None, draw: np.random.Generator) -> Array:
-    size = entry.where.stop - entry.where.start
-    if entries is None or entries >= size:
-        return np.arange(size)
-    return np.sort(draw.choice(size, entries, replace=False))
+    if entries is None or entries >= entry.size:
+        return np.arange(entry.size)
+    return np.sort(draw.choice(entry.size, entries, replace=False))
 
 
 def _check_parameter(

@@ -89,7 +89,7 @@ class Subject:
 
     def moves(self, factor: float = 1.0, *, shared: Any = None) -> Move:
         """Start over; ``factor`` scales the learning rate, ``shared`` is an object also used elsewhere."""
-        one = copied(self.optimizer) if shared is None else shared
+        one = self.twin() if shared is None else shared
         return self._ours(one, factor) if self.is_ours else self._other(one, factor)
 
     def _ours(self, one: Any, factor: float) -> Move:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.typing import Array
 from chainrule.onnx.estimators import class_table
 from chainrule.onnx.graph import CODES, Graph
+from chainrule.onnx.tabular import row
 from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish
 
 # inverse_transform of scikit-learn's scalers for targets: t * factor + offset.
@@ -129,20 +129,15 @@ def _inverse(graph: Graph, transformer: Any, y: str) -> str:
     if name in LINEAR:
         factor, offset = LINEAR[name](transformer)
         if factor is not None:
-            y = graph.node("Mul", y, _row(factor))
-        return y if offset is None else graph.node("Add", y, _row(offset))
+            y = graph.node("Mul", y, row(factor))
+        return y if offset is None else graph.node("Add", y, row(offset))
     raise ValueError(
         f"TransformedTargetRegressor: there is no converter for the inverse of {transformer!r}: expected one of "
         f"{', '.join(LINEAR)}, or an inverse_func of NumPy such as np.exp, np.expm1 or np.square."
     )
 
 
-def _row(values: Any) -> Array:
-    return np.asarray(values, np.float64)[np.newaxis]
-
-
 def _as_float64(scope: Any, operator: Any, container: Any) -> Any:
-    """Return the input as a float64 variable."""
     from skl2onnx.common.data_types import DoubleTensorType  # noqa: PLC0415
 
     given = operator.inputs[0]

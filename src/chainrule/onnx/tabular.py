@@ -70,13 +70,13 @@ def add_ensemble(graph: Graph, ensemble: Ensemble, columns: Sequence[Value]) -> 
 
 def scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> str:
     """Add the scaled values, cut at ±100, and 0 for what is missing."""
-    values = _joined(graph, list(_values(graph, encoding, columns)))
+    values = joined(graph, list(_values(graph, encoding, columns)))
     if len(encoding.missing):
         known = graph.node("Gather", values, encoding.missing, axis=1)
-        values = _joined(graph, [values, graph.node("Cast", graph.node("IsNaN", known), to="float64")])
+        values = joined(graph, [values, graph.node("Cast", graph.node("IsNaN", known), to="float64")])
     spread = encoding.spread
     inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-    z = graph.node("Mul", graph.node("Sub", values, _row(encoding.median)), _row(inverse))
+    z = graph.node("Mul", graph.node("Sub", values, row(encoding.median)), row(inverse))
     z = graph.node("Where", graph.node("IsNaN", z), 0.0, z)  # also infinity times 0, of a constant
     return graph.node("Clip", z, -FAR, FAR)
 
@@ -90,19 +90,19 @@ def encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
     low = np.concatenate([q[:-1] for q in encoding.quantiles])
     width = np.concatenate([np.diff(q) for q in encoding.quantiles])
     repeated = np.repeat(encoding.encoded, [len(q) - 1 for q in encoding.quantiles])
-    above = graph.node("Sub", graph.node("Gather", u, repeated, axis=1), _row(low))
-    ramps = graph.node("Clip", graph.node("Div", above, _row(width)), 0.0, 1.0)
-    return _joined(graph, [u, graph.node("Sub", ramps, 0.5)])
+    above = graph.node("Sub", graph.node("Gather", u, repeated, axis=1), row(low))
+    ramps = graph.node("Clip", graph.node("Div", above, row(width)), 0.0, 1.0)
+    return joined(graph, [u, graph.node("Sub", ramps, 0.5)])
 
 
 def _in_unit(graph: Graph, unit: Unit, p: str) -> str:
     """Add the unit and the range of the target."""
     graph.scope = "target"
-    y = graph.node("Add", graph.node("Mul", p, _row(unit.scale)), _row(unit.center))
+    y = graph.node("Add", graph.node("Mul", p, row(unit.scale)), row(unit.center))
     if unit.shift is not None:
-        e = graph.node("Exp", graph.node("Min", y, _row(np.log(unit.high + unit.shift))))
-        y = graph.node("Sub", e, _row(unit.shift))
-    return graph.node("Min", graph.node("Max", y, _row(unit.low)), _row(unit.high))
+        e = graph.node("Exp", graph.node("Min", y, row(np.log(unit.high + unit.shift))))
+        y = graph.node("Sub", e, row(unit.shift))
+    return graph.node("Min", graph.node("Max", y, row(unit.low)), row(unit.high))
 
 
 # ------------------------------------------------------------ columns
@@ -142,9 +142,9 @@ def _category(graph: Graph, x: str, levels: tuple[Level, ...], *, text: bool) ->
     if len(levels) == 2:
         zero, one = (_missing(graph, x) if of is None else graph.node("Equal", x, float(of)) for of in levels)
         return graph.node("Where", one, 1.0, graph.node("Where", zero, 0.0, np.array(np.nan)))
-    found = graph.node("Equal", x, _row([of for of in levels if of is not None]))
+    found = graph.node("Equal", x, row([of for of in levels if of is not None]))
     if None in levels:
-        found = _joined(graph, [found, _missing(graph, x)])
+        found = joined(graph, [found, _missing(graph, x)])
     return graph.node("Cast", found, to="float64")
 
 
@@ -154,7 +154,6 @@ def _missing(graph: Graph, x: str) -> str:
 
 
 def _keys(levels: tuple[Level, ...]) -> list[str]:
-    """Return levels as text."""
     hole = _hole(levels)
     keys = [hole if level is None else str(level) for level in levels]
     if len(set(keys)) < len(keys):
@@ -195,9 +194,11 @@ def _note(levels: Levels, kind: str) -> str:
     return f"a string; missing: {_hole(levels) or 'the empty string'}"
 
 
-def _joined(graph: Graph, names: list[str]) -> str:
+def joined(graph: Graph, names: Sequence[str]) -> str:
+    """Add the values side by side."""
     return names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1)
 
 
-def _row(values: Any) -> Array:
+def row(values: Any) -> Array:
+    """Return numbers as one row of float64."""
     return np.atleast_1d(np.asarray(values, np.float64))[np.newaxis]

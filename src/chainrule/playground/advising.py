@@ -10,8 +10,6 @@ from typing import Any
 
 from chainrule.advice import AdviceWarning
 
-__all__ = ["advise", "listen_to_advice", "shown_to_its_page"]
-
 _thread = threading.local()
 
 

@@ -15,8 +15,6 @@ from chainrule.playground.session import Session
 from chainrule.playground.state import Plan, read
 from chainrule.playground.taking import Taken, take
 
-__all__ = ["answer", "taken"]
-
 Message = Mapping[str, Any]
 
 FIELDS = {

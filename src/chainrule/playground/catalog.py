@@ -19,8 +19,6 @@ from chainrule.playground.lessons import LESSONS
 from chainrule.playground.sets import SETS
 from chainrule.playground.state import read
 
-__all__ = ["catalog"]
-
 
 def catalog(begin: Mapping[str, Any]) -> dict[str, Any]:
     """Return the first message: what a page can offer, and the state to begin with."""
@@ -59,7 +57,6 @@ def _fields(cls: Any) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a default as JSON."""
     if isinstance(value, Config):
         base = next(base for base in MODULES if table(base).get(type(value).__name__) is type(value))
         return describe("a default", value, base)

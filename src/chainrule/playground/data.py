@@ -14,8 +14,6 @@ from chainrule.playground.bounds import RefusedError, check_list, check_number, 
 from chainrule.playground.pasted import from_csv, from_points
 from chainrule.playground.sets import SETS
 
-__all__ = ["FEATURES", "Data", "Prepared", "expanded", "prepare"]
-
 
 class Prepared(NamedTuple):
     """The rows as the network gets them, training and test.

@@ -18,8 +18,7 @@ from chainrule.files.descriptions import table
 from chainrule.layers import Layer
 from chainrule.memo import Memo
 from chainrule.playground.bounds import RefusedError
-
-__all__ = ["LONGEST", "MISTAKES", "Edit", "is_editable", "source_of"]
+from chainrule.tracing.source import helpers
 
 LONGEST = 20_000  # characters of the code
 LIMITS = Limits(seconds=2.0, memory=256)
@@ -157,8 +156,8 @@ def source_of(cls: type) -> str:
 @cache
 def is_editable(cls: type) -> bool:
     """Return whether the child can run a layer's backward: it calls NumPy, and functions of its own module."""
-    known = KNOWN | {function.__name__ for function in _called(cls)}
-    for function in (_backward(cls), *_called(cls)):
+    known = KNOWN | {function.__name__ for function in helpers(_backward(cls))}
+    for function in (_backward(cls), *helpers(_backward(cls))):
         for node in ast.walk(_tree(function)):
             if isinstance(node, ast.Name) and node.id in function.__globals__.keys() - known:
                 return False
@@ -183,16 +182,8 @@ def _tree(function: Any) -> ast.FunctionDef:
     return tree
 
 
-def _called(cls: type) -> list[Any]:
-    """Return the private functions of its own module that a layer's backward calls."""
-    function = _backward(cls)
-    names = (name for name in function.__code__.co_names if name.startswith("_"))
-    called = [inspect.unwrap(f) for name in names if inspect.isfunction(f := function.__globals__.get(name))]
-    return [f for f in called if f.__module__ == function.__module__]
-
-
 def _helpers(cls: type) -> str:
-    return "".join(f"\n{ast.unparse(_tree(function))}\n" for function in _called(cls))
+    return "".join(f"\n{ast.unparse(_tree(function))}\n" for function in helpers(_backward(cls)))
 
 
 # ------------------------------------------------------------------ mistakes to try

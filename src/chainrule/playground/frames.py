@@ -19,8 +19,6 @@ from chainrule.playground.data import expanded
 from chainrule.playground.state import Plan
 from chainrule.training.evaluation import evaluate
 
-__all__ = ["Box", "Camera", "Curve", "encode"]
-
 SIDE, LINE = 50, 200  # points of a heat map along a side, and of a curve
 WIDEST = 64  # units of a layer whose heat maps are drawn
 STILL = 0.01  # the derivative of an activation below which a unit learns nothing from a row

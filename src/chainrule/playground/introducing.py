@@ -14,8 +14,6 @@ from chainrule.playground.data import expanded
 from chainrule.playground.frames import WIDEST, Box, encode
 from chainrule.playground.state import Plan
 
-__all__ = ["introduction", "rows"]
-
 
 def introduction(plan: Plan, network: Network, edited: Collection[int], batches: int) -> dict[str, Any]:
     """Return the message ``configured``."""

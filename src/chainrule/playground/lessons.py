@@ -17,8 +17,6 @@ from chainrule.optimizers import SGD, Adam, Optimizer
 from chainrule.playground.bounds import MESSAGE, RefusedError
 from chainrule.playground.state import BEGIN, begin_with, read
 
-__all__ = ["LESSONS", "Lesson", "from_link", "opened"]
-
 
 class Lesson(NamedTuple):
     """A state with a task; ``chapter`` is the page of the book that it belongs to."""
@@ -85,8 +83,7 @@ LESSONS = {
     "gradient-check": _lesson(
         "Is the gradient right?", "07-is-it-right",
         "Under Check and break, plant each mistake and train. With which does the loss fall all the same? Read "
-        "what the "
-        "check says.",
+        "what the check says.",
         [Dense(6), Tanh(), Dense(2)],
     ),
     "learning-rate": _lesson(
@@ -97,8 +94,7 @@ LESSONS = {
     "starting-well": _lesson(
         "Starting well", "09-starting-well",
         "The weights start so near 0 that hardly any gradient reaches the first layers. Look at ‖∇‖ below each "
-        "layer, then "
-        "change the initial weights.",
+        "layer, then change the initial weights.",
         [_faint(8), Tanh(), _faint(8), Tanh(), _faint(8), Tanh(), _faint(2)], optimizer=SGD(0.1), goal=0.95,
     ),
     "overfitting": _lesson(

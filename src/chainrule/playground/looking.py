@@ -16,8 +16,6 @@ from chainrule.tracing.example import trace
 from chainrule.tracing.operations import Operation
 from chainrule.training.rate_finder import lr_range_test
 
-__all__ = ["inspect", "surface", "sweep", "verdict"]
-
 MOST = 4096  # entries of an array that a trace sends
 TRACED = 20_000  # parameters
 CHECKED, SURFACED = 16, 500  # rows

@@ -26,8 +26,6 @@ from chainrule.playground.session import Session
 from chainrule.playground.state import begin_with, read
 from chainrule.playground.taking import Taken, program
 
-__all__ = ["Playground", "stated"]
-
 T = TypeVar("T")
 
 STATIC = files("chainrule").joinpath("playground", "static")

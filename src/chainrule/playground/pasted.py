@@ -14,8 +14,6 @@ from chainrule._internal.typing import Array
 from chainrule.playground import bounds
 from chainrule.playground.bounds import RefusedError
 
-__all__ = ["Table", "from_csv", "from_points"]
-
 
 class Table(NamedTuple):
     """Rows and targets: class numbers with ``classes``, or else numbers; ``left_out`` has the columns without use."""

@@ -31,8 +31,6 @@ from chainrule.playground.catalog import catalog
 from chainrule.playground.session import Session
 from chainrule.playground.state import BEGIN
 
-__all__ = ["application", "configuration", "listen", "run"]
-
 HOST = "127.0.0.1"
 SESSIONS = 8  # pages at the same time
 REFUSED = 4403  # the code with which a connection is closed; its reason is a sentence

@@ -21,8 +21,6 @@ from chainrule.playground.introducing import introduction, rows
 from chainrule.playground.state import Plan
 from chainrule.training.callbacks import Callback, Run
 
-__all__ = ["Change", "Session"]
-
 Message = Mapping[str, Any]
 Change = tuple[int, str, tuple[int, ...], float]  # layer, name, index, value
 
@@ -232,7 +230,6 @@ class Session:
         self.send(rows(self.plan, self.camera.box))
 
     def _show(self) -> None:
-        """Send a frame."""
         camera, step = self.camera, self.step
         now = time.monotonic()  # frames keep to their times, unless one was late
         self._shown = self._shown + RATE if now - self._shown < 2 * RATE else now

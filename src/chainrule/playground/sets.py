@@ -10,8 +10,6 @@ import numpy as np
 from chainrule import datasets
 from chainrule.playground.pasted import Table
 
-__all__ = ["SETS"]
-
 XY = ("x", "y")
 
 

@@ -22,8 +22,6 @@ from chainrule.playground.data import Data, Prepared, prepare
 from chainrule.schedules import Constant, Schedule
 from chainrule.training.callbacks import Callback
 
-__all__ = ["BEGIN", "Plan", "begin_with", "read"]
-
 DEEPEST = 20  # parts, such as a Residual in a Residual, and lists of them
 
 BEGIN: dict[str, Any] = {

@@ -19,8 +19,6 @@ from chainrule.network import Network
 from chainrule.playground.bounds import RefusedError
 from chainrule.playground.state import Plan
 
-__all__ = ["KINDS", "Taken", "program", "take"]
-
 
 class Taken:
     """The source of a file: a plan, its network after some steps, and what was changed by hand."""

@@ -45,7 +45,7 @@ class Answers:
 
     def __call__(self, requests: Sequence[bodies.Request]) -> list[Answer | Exception]:
         """Return an answer, or an exception, for each request."""
-        read = [_tried(self._read, request) for request in requests]
+        read = [tried(self._read, request) for request in requests]
         answers = iter(self._together([one for one in read if isinstance(one, _Read)]))
         return [next(answers) if isinstance(one, _Read) else one for one in read]
 
@@ -68,7 +68,7 @@ class Answers:
             return [error] if len(read) == 1 else [self._together([one])[0] for one in read]
         ends = np.cumsum([one.rows for one in read]).tolist()
         return [
-            _tried(self._answer, one, y[end - one.rows : end], None if p is None else p[end - one.rows : end])
+            tried(self._answer, one, y[end - one.rows : end], None if p is None else p[end - one.rows : end])
             for one, end in zip(read, ends, strict=True)
         ]
 
@@ -126,7 +126,7 @@ def refused(error: ValueError, schema: Schema, count: int) -> RefusedError:
     return RefusedError(422, sentence, field=field, row=int(row[1]) if row else None, rows=count)
 
 
-def _tried(work: Callable[..., Any], *given: Any) -> Any:
+def tried(work: Callable[..., Any], *given: Any) -> Any:
     """Return a result, or the exception."""
     try:
         return work(*given)

@@ -82,7 +82,7 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
         "required": [column["name"] for column in about["columns"] if column["required"]],
         "example": about["example"],
     }
-    rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "maxItems": bounds.rows}
+    rows = {"type": "array", "items": _ref("Row"), "maxItems": bounds.rows}
     asked = {
         "type": "object",
         "properties": {"rows": rows, "interval": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}},
@@ -112,11 +112,11 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
         "notes": {"type": "array", "items": {"type": "string"}},
     }
     explanation = {"type": "object", "properties": explained, "required": [*explained]}
-    any_rows = {"oneOf": [{"$ref": "#/components/schemas/Row"}, rows, asked]}
+    any_rows = {"oneOf": [_ref("Row"), rows, asked]}
     text = {"text/csv": {"schema": {"type": "string"}}}
     responses = {
         "200": {"description": "A prediction for each row.",
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Answer"}}, **text}},
+                "content": {"application/json": {"schema": _ref("Answer")}, **text}},
     } | {
         str(status): {"description": said, "content": {"application/json": {"schema": _ref("Error")}}}
         for status, said in ERRORS.items()

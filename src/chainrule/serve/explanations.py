@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from chainrule.serve import bodies
-from chainrule.serve.answers import Answer, refused
+from chainrule.serve.answers import Answer, refused, tried
 from chainrule.serve.bounds import RefusedError, shortened
 from chainrule.tables.serving.contributions import contributions
 from chainrule.tables.serving.model import TableModel
@@ -27,13 +27,7 @@ class Explanations:
 
     def __call__(self, requests: Sequence[bodies.Request]) -> list[Answer | Exception]:
         """Return an answer, or an exception, for each request."""
-        found: list[Answer | Exception] = []
-        for request in requests:
-            try:
-                found.append(self._explained(request))
-            except Exception as error:  # noqa: BLE001  (whatever it is, it is the answer to one request)
-                found.append(error)
-        return found
+        return [tried(self._explained, request) for request in requests]
 
     def _explained(self, request: bodies.Request) -> Answer:
         schema = self._model.schema

@@ -17,16 +17,8 @@ from chainrule.serve.bounds import RefusedError
 from chainrule.serve.metrics import Metrics
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-PATHS = (
-    "/",
-    "/predict",
-    "/explain",
-    "/schema",
-    "/health",
-    "/metrics",
-    "/openapi.json",
-    "/docs",
-)  # others are counted together
+# Others are counted together.
+PATHS = ("/", "/predict", "/explain", "/schema", "/health", "/metrics", "/openapi.json", "/docs")
 SAFE = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",

@@ -14,7 +14,7 @@ from chainrule._internal.typing import Array
 from chainrule.onnx.graph import Graph, Value
 from chainrule.onnx.model import OPSET, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks
-from chainrule.onnx.tabular import add_ensemble
+from chainrule.onnx.tabular import add_ensemble, joined
 from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
@@ -120,7 +120,7 @@ def _convert(pipeline: Any, schema: Schema) -> bytes:
     names = [graph.reserve(column.name) for column in schema.used]
     graph.scope = "prepare"
     columns = {column.name: column for column in schema.used}
-    x = onnx_parts.joined(graph, [onnx_parts.added(graph, step, columns) for step in steps_of(prepare, schema)])
+    x = joined(graph, [onnx_parts.added(graph, step, columns) for step in steps_of(prepare, schema)])
     y = None
     if ensemble:
         p = add_ensemble(graph, inside.ensemble_, [(x, "float64", (len(inside.ensemble_.encoding.levels),))])

@@ -9,7 +9,7 @@ from sklearn import model_selection as of
 
 from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
-from chainrule.tables.splitting import SplitRule
+from chainrule.tables.splitting import SplitRule, groups
 
 SMALL = 2000  # rows up to which five folds are used
 
@@ -41,7 +41,7 @@ def folds(rule: SplitRule, count: int, frame: pl.DataFrame, y: Array) -> list[tu
         order = frame[rule.time].arg_sort().to_numpy()
         return [(np.sort(order[a]), np.sort(order[b])) for a, b in of.TimeSeriesSplit(count).split(order)]
     if rule.group is not None:
-        group = np.unique(frame[rule.group].cast(str).fill_null("(missing)").to_numpy(), return_inverse=True)[1]
+        group = np.unique(groups(rule.group, frame), return_inverse=True)[1]
         if group.max() + 1 < count:
             raise ValueError(
                 f"--group: {rule.group!r} has {group.max() + 1} groups to train on, too few for {count} folds: "

@@ -33,9 +33,8 @@ def example(how: Notation) -> str:
 
 def pattern(group: str, point: str, mark: str = "") -> str:
     """Return the pattern of a number, as -1, 1- or (1), with a mark before or after it."""
-    digits = (
-        rf"(?:[1-9][0-9]{{0,2}}(?:[{GROUPS[group]}][0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
-    )  # 079 123 456 is a phone number
+    # 079 123 456 is a phone number
+    digits = rf"(?:[1-9][0-9]{{0,2}}(?:[{GROUPS[group]}][0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
     number = rf"(?:{digits}(?:[{point}][0-9]*)?|[{point}][0-9]+)(?:[eE][-+]?[0-9]+)?"
     forms = ["[-+]?[iI]nf(?:inity)?"]
     for before, after in ((rf"[{mark}]\s*", ""), ("", rf"\s*[{mark}]")) if mark else (("", ""),):

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, ML, Graph
+from chainrule.onnx.tabular import joined
 from chainrule.tables.formats import HOLE
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.steps import (
@@ -55,11 +56,6 @@ def added(graph: Graph, step: Step, columns: Mapping[str, Column]) -> str:
     if not isinstance(step, Squashed):
         raise TypeError(f"onnx: the step {type(step).__name__} has no converter.")
     return squashed(graph, x, step.center, step.factor, step.most)
-
-
-def joined(graph: Graph, names: Sequence[str]) -> str:
-    """Add the inputs side by side."""
-    return names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1)
 
 
 def squashed(graph: Graph, x: str, center: Array, factor: Array, most: float) -> str:

@@ -15,10 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from chainrule._internal.typing import Array
 from chainrule.estimators import MLPRegressor
 from chainrule.estimators.tabular_regressor import is_skewed
+from chainrule.tables.splitting import drawn
 from chainrule.training.loop import DivergenceError
 from chainrule.training.ranks import Ranks
-
-__all__ = ["PositiveTarget", "agreed", "choose", "is_skewed"]
 
 BEYOND = 10.0  # times the largest target: the largest prediction with a logarithm
 TRIED, EPOCHS = 10_000, 20  # rows and epochs to try both ways
@@ -90,12 +89,11 @@ def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[st
     """
     if y.ndim == 2 or not is_skewed(y):
         return StandardScaler(), ()
-    rows = np.arange(len(y))
-    if len(y) > TRIED:
-        rows = np.sort(np.random.default_rng(arguments["random_state"]).choice(len(y), TRIED, replace=False))
+    if (some := drawn(len(y), TRIED, arguments["random_state"])) is not None:
+        X, y = X[some], y[some]
     epochs = arguments["max_iter"]
     short = {**arguments, "max_iter": min(EPOCHS, epochs) if isinstance(epochs, int) else epochs}
-    plain, log = (_error(X[rows], y[rows], X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
+    plain, log = (_error(X, y, X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
     better = log < plain
     how = "the network learns its logarithm" if better else "the network learns it unchanged"
     said = (

@@ -16,7 +16,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables import targets
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
-from chainrule.tables.checking import Checker, check
+from chainrule.tables.checking import Checker
 from chainrule.tables.fitted_steps import of_frames
 from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import read
@@ -24,8 +24,6 @@ from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.model import TableModel
 from chainrule.tables.streaming.on_disk import OnDisk
-
-__all__ = ["Predictor", "check", "predict"]
 
 BLOCK = 2**27  # bytes of the prepared inputs of a block of rows
 
@@ -46,7 +44,7 @@ def predict(
         As :func:`chainrule.tables.train`, :func:`chainrule.tables.load` and :func:`chainrule.load` return it.
     data : path, data frame of polars or pandas, dict, or list of dicts
         Anything that :func:`chainrule.tables.train` takes; a dictionary has columns, or the values of one row. A file
-        is read in the same format as for training. The rows are checked by :func:`check`.
+        is read in the same format as for training. :func:`chainrule.tables.checking.check` checks the rows.
     interval : float, optional
         For a regression: the share of values to lie between ``low`` and ``high``, such as 0.9.
     coerce : bool
@@ -61,7 +59,7 @@ def predict(
         ``interval`` is given; for several labels, a ``prediction_<label>`` and a ``p_<label>`` each; for several
         numbers, a ``prediction_<name>`` each, with ``low_<name>`` and ``high_<name>``.
     notes : tuple of str
-        Those of :func:`check`, and the unit of the predictions if the target has one.
+        Those of :func:`chainrule.tables.checking.check`, and the unit of the predictions if the target has one.
 
     Raises
     ------

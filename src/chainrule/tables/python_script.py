@@ -15,6 +15,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 
+from chainrule.estimators.tabular_regressor import is_skewed
 from chainrule.tables import (
     casting,
     date_words,
@@ -209,48 +210,33 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
     several = len(loaded.schema.targets) > 1
     y = ", y[train, 0]" if looks and several else ", y[train]" if looks else ""
     weight = "" if loaded.weight is None else ", sample_weight=weight[train]"
-    groups = "" if loaded.rule.group is None else ", groups=groups[train]"
-    if models.is_ensemble(network):
-        return [
-            "# Fit the preprocessing to the training rows, then train the networks.",
-            *_assigned("prepare", prepare, named),
-            f"X_train = prepare.fit_transform(X[train]{y})",
-            "",
-            *_assigned("network", network),
-            f"network.fit(X_train, y[train]{weight}{groups})",
-            "model = make_pipeline(prepare, network)",
-        ]
-    y_val, scaled = "y[validation]", []
-    if loaded.schema.task == "regression":  # the estimator standardizes the training targets only
-        y_val = "y_val"
-        scaled = (
-            [
-                f"scaler = {network.transformer!r}.fit(y[train])",
-                "y_val = scaler.transform(y[validation])",
-            ]
-            if several
-            else [
-                f"scaler = {network.transformer!r}.fit(y[train].reshape(-1, 1))",
-                "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
-            ]
-        )
-    return [
-        "# Fit the preprocessing to the training rows, then train the network.",
+    one, more = not models.is_ensemble(network), ""
+    lines = [
+        f"# Fit the preprocessing to the training rows, then train the network{'' if one else 's'}.",
         *_assigned("prepare", prepare, named),
         f"X_train = prepare.fit_transform(X[train]{y})",
-        "X_val = prepare.transform(X[validation])",
+        *(["X_val = prepare.transform(X[validation])"] if one else []),
         "",
         *_assigned("network", network),
-        *scaled,
-        f"network.fit(X_train, y[train]{weight}, X_val=X_val, y_val={y_val})",
-        "model = make_pipeline(prepare, network)",
     ]
+    if one and loaded.schema.task == "regression":  # the estimator standardizes the training targets only
+        column, flat = ("", "") if several else (".reshape(-1, 1)", ".ravel()")
+        lines += [
+            f"scaler = {network.transformer!r}.fit(y[train]{column})",
+            f"y_val = scaler.transform(y[validation]{column}){flat}",
+        ]
+        more = ", X_val=X_val, y_val=y_val"
+    elif one:
+        more = ", X_val=X_val, y_val=y[validation]"
+    elif loaded.rule.group is not None:
+        more = ", groups=groups[train]"
+    return [*lines, f"network.fit(X_train, y[train]{weight}{more})", "model = make_pipeline(prepare, network)"]
 
 
 def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: int) -> Any:
     """Return the transformer of the target; for a skewed one, two short training runs decide, as in ``train``."""
     y = loaded.y
-    if y.ndim == 2 or not positive.is_skewed(y[loaded.train]):
+    if y.ndim == 2 or not is_skewed(y[loaded.train]):
         return StandardScaler()
     X, X_val = prepared(clone(prepare), loaded, seed)
     return positive.choose(X, y[loaded.train], X_val, y[loaded.validation], arguments)[0]

@@ -19,8 +19,6 @@ from chainrule.tables.formats import ENDINGS, INFINITE, NOTHING, PACKED, Format,
 from chainrule.tables.schema import Schema
 from chainrule.tables.sources import archives, databases, excel, names, remote, several
 
-__all__ = ["ENDINGS", "Table", "is_table", "read"]
-
 STREAM = b"\xff\xff\xff\xff"  # start of the streaming format of Arrow
 MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", STREAM: "Arrow", b"\x93NUMPY": "NumPy"}
 FOREIGN = {
@@ -187,7 +185,6 @@ def options_of(**given: Any) -> delimited.Options:
 
 
 def _part(source: str) -> several.Part:
-    """Return a file, unpacked and checked."""
     content, member = _content(source)
     name = "standard input" if source == "-" else names.shown(source).removesuffix(f"/{member}" if member else "")
     packed_by_name = ending(Path(names.place(source)))[1] if source != "-" and not member else ""

@@ -76,7 +76,6 @@ def _may_be_months(values: pl.Series) -> bool:
 
 
 def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
-    """Yield notes on ambiguous and invalid dates."""
     if column.date_format is not None:
         formats = column.date_format.split(date_words.SEPARATOR)
         unread = dates.parse(values, column.date_format).null_count() - values.null_count()
@@ -119,7 +118,6 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
 
 
 def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
-    """Yield notes on time zones, and on integers that are dates."""
     zone = column.notation.zone
     if column.read_as == "whole" or column.date_format == dates.MONTHS:
         yield (
@@ -137,7 +135,6 @@ def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
 
 
 def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
-    """Yield notes on the number format, and on ambiguous numbers."""
     how = column.notation
     if not is_plain(how):
         yield f"{column.name!r}: numbers are written so that {example(how)}."

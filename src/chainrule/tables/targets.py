@@ -231,7 +231,6 @@ def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target
 
 
 def _as_number(values: pl.Series, column: Column) -> tuple[Column, Array]:
-    """Return a target as a number, and its values."""
     if column.read_as not in ("number", "whole"):
         words = _words_among(values)
         raise ValueError(

@@ -246,7 +246,6 @@ class _Reader:
 
 
 def _objects(values: Any) -> Array:
-    """Return strings and numbers as an array of objects."""
     if not isinstance(values, list) or not all(isinstance(v, str | int | float | None) for v in values):
         raise ModelFileError("the pipeline is damaged: expected an array of strings and numbers only.")
     made = np.empty(len(values), object)

@@ -113,12 +113,17 @@ def _next(size: int) -> str:
 
 def gunzipped(file: BinaryIO | io.BytesIO, packed: int, name: str) -> Iterator[bytes]:
     """Yield the parts of a gzip file as they are unpacked, up to the limit for a file of ``packed`` bytes."""
-    size = 0
     with gzip.GzipFile(fileobj=file) as unpacked:
-        while part := unpacked.read(2**16):
-            size += len(part)
-            check(size, packed, name)
-            yield part
+        yield from parts(unpacked, packed, name)
+
+
+def parts(file: Any, packed: int, name: str, most: int = 2**16) -> Iterator[bytes]:
+    """Yield the parts of a file as they are read, up to the limit for a file of ``packed`` bytes."""
+    size = 0
+    while part := file.read(most):
+        size += len(part)
+        check(size, packed, name)
+        yield part
 
 
 def check_zstd(content: bytes, name: str) -> None:

@@ -89,7 +89,6 @@ def _outcomes(trace: Example) -> list[str]:
 
 
 def _probabilities(trace: Example) -> list[Table]:
-    """Return a table with a bar for the probability of each class."""
     p = trace.prediction[0]
     if trace.rows > 1 or len(p) > BARS or not trace.outcome(0):
         return []

@@ -27,12 +27,15 @@ def code_of(thing: Any, *methods: str) -> tuple[Code, ...]:
     """
     functions = [inspect.unwrap(getattr(type(thing), method)) for method in methods]
     for function in functions[:]:
-        names = [name for name in function.__code__.co_names if name.startswith("_")]
-        called = [
-            inspect.unwrap(value) for name in names if inspect.isfunction(value := function.__globals__.get(name))
-        ]
-        functions += [one for one in called if one.__module__ == function.__module__ and one not in functions]
+        functions += [one for one in helpers(function) if one not in functions]
     return tuple(code for code in map(_body, functions) if code is not None)
+
+
+def helpers(function: Any) -> list[Any]:
+    """Return the private functions of its own module that a function calls."""
+    names = (name for name in function.__code__.co_names if name.startswith("_"))
+    called = [inspect.unwrap(f) for name in names if inspect.isfunction(f := function.__globals__.get(name))]
+    return [f for f in called if f.__module__ == function.__module__]
 
 
 @cache

@@ -231,6 +231,5 @@ def thread_counts(network: Network, batch_size: int, threads: int | None, ranks:
     """Return the numbers of threads, chosen by the largest product of a step; ranks on one machine share its cores."""
     if threads is None and ranks.local > 1:
         threads = max(1, choose_threads(0).allowed // ranks.local)
-    largest = max((entry.where.stop - entry.where.start for entry in network.layout.entries), default=0)
-    chosen = choose_threads(batch_size * largest, threads)
+    chosen = choose_threads(batch_size * network.layout.largest, threads)
     return chosen._replace(blas=1) if convolves(network.layers) else chosen

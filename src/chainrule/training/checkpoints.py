@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping
@@ -25,9 +24,9 @@ import numpy as np
 from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array
 from chainrule.files.container import opened, read_array, read_header, write_file
-from chainrule.files.networks import holds
+from chainrule.files.networks import check_kind
 from chainrule.files.values import ModelFileError, check_fields
-from chainrule.files.writing import remove_parts
+from chainrule.files.writing import check_writable, remove_parts
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.ranks import ALONE, Ranks
 from chainrule.training.snapshots import CheckpointError, Snapshot
@@ -38,6 +37,7 @@ KIND = "checkpoint"
 NAME = re.compile(r"checkpoint-(\d{6,})\.safetensors")
 RANK = re.compile(r"rank-\d+-of-(\d+)")
 EXPECTED = "a checkpoint written by chainrule"
+FIELDS = {"same", "seed", "epoch", "stopped", "columns", "streams", "optimizer", "callbacks", "sha256"}
 
 
 class CheckpointWarning(UserWarning):
@@ -111,8 +111,7 @@ class Checkpoint(Callback):
                 f"resume={str(folder)!r}), or choose another folder."
             )
         remove_parts(folder)
-        with tempfile.TemporaryFile(dir=folder):  # is it writable?
-            pass
+        check_writable(folder)
         run.snapshot()  # raises now if some state cannot be saved
         self._last = time.monotonic()
 
@@ -196,19 +195,19 @@ def _check_number_of_ranks(folder: Path, ranks: int) -> None:
         )
 
 
-def read(path: str | os.PathLike[str]) -> Snapshot:
-    """Read one checkpoint.
+def read(
+    path: str | os.PathLike[str], kind: str = KIND, expected: str = EXPECTED, fields: set[str] = FIELDS
+) -> Snapshot:
+    """Read one checkpoint, of a kind of file whose description has these fields.
 
     Raises
     ------
     ModelFileError
         If the file is corrupt or is not a checkpoint.
     """
-    with opened(path, EXPECTED) as file:
-        header = read_header(file, EXPECTED)
-        if header.kind != KIND:
-            raise ModelFileError(f"{EXPECTED} was expected, but it holds {holds(header.kind)}.")
-        fields = {"same", "seed", "epoch", "stopped", "columns", "streams", "optimizer", "callbacks", "sha256"}
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        check_kind(header, kind, expected)
         description = check_fields("the description", header.description, fields)
         arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}
         if description.pop("sha256") != digest(description, arrays):

@@ -31,7 +31,7 @@ def steps(work: Work, run: Run) -> Steps:
         made = importlib.import_module("chainrule.training.compiled.cupy").steps(work, run)
         run.history.engine = made.engine
         return made
-    name, reason = _choose(None)
+    name, reason = choose()
     try:
         made = _module(name).steps(work, run)
     except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
@@ -56,7 +56,7 @@ def predictor(network: Network, X: Array, rows: Array) -> Callable[[], Array]:
 
 
 def _prediction(network: Network, X: Array, rows: Array | None, threads: int | None) -> Any:
-    if _choose(None)[0] != "numba":
+    if choose()[0] != "numba":
         return None
     try:
         compiled = importlib.import_module("chainrule.training.compiled.prediction")
@@ -66,22 +66,15 @@ def _prediction(network: Network, X: Array, rows: Array | None, threads: int | N
         return None
 
 
-def select(name: str | None = None) -> ModuleType:
-    """Return the module to train with: the compiled one if Numba is installed (the extra ``fast``).
+def choose() -> tuple[str, str]:
+    """Return "numba", or "reference" and the reason.
 
-    The environment variable ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) and ``name`` override this. The choice
-    does not depend on the amount of work, so the same seed gives the same result however long training is. If Numba is
-    installed but cannot be used, NumPy is used, and one line on stderr explains why.
-
-    >>> select("reference").__name__
-    'chainrule.training.step'
+    The compiled engine is chosen if Numba is installed (the extra ``fast``); the environment variable
+    ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) overrides this. The choice does not depend on the amount of work,
+    so the same seed gives the same result however long training is. If Numba is installed but cannot be used, NumPy is
+    used, and one line on stderr explains why.
     """
-    return _module(_choose(name)[0])
-
-
-def _choose(name: str | None) -> tuple[str, str]:
-    """Return the name of the module, and the reason if it is not the compiled one."""
-    chosen = name or os.environ.get("CHAINRULE_KERNELS", "")
+    chosen = os.environ.get("CHAINRULE_KERNELS", "")
     if chosen and chosen not in MODULES:
         raise ValueError(f"CHAINRULE_KERNELS: expected one of {', '.join(MODULES)}, got {chosen!r}.")
     if chosen == "reference":
@@ -105,14 +98,10 @@ def _say_once(line: str) -> None:
     print(f"chainrule: {line}.", file=sys.stderr, flush=True)  # noqa: T201
 
 
+@functools.cache
 def installed() -> bool:
     """Return whether the dependency of the compiled code is installed."""
-    return _is_installed("numba")
-
-
-@functools.cache
-def _is_installed(package: str) -> bool:
     try:
-        return importlib.util.find_spec(package) is not None
+        return importlib.util.find_spec("numba") is not None
     except ImportError:  # from an import hook that hides it
         return False

@@ -18,6 +18,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.schedules import Rate
 from chainrule.training.callbacks import Callback, Run
+from chainrule.training.evaluation import check_network
 from chainrule.training.loop import DivergenceError, train
 
 __all__ = ["RangeTest", "lr_range_test"]
@@ -118,8 +119,7 @@ def lr_range_test(
     >>> result.diverged, 0.01 < result.suggestion < 0.1         # plot_range_test(result).savefig("range.png")
     (True, True)
     """
-    if not isinstance(network, Network):
-        raise TypeError(f"lr_range_test: expected a Network as the first argument, got {type(network).__name__}.")
+    check_network("lr_range_test", network)
     chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
     low = check_real("lr_range_test", "low", low, 0, open_low=True)
     high = check_real("lr_range_test", "high", high, low, open_low=True)

@@ -16,8 +16,9 @@ from chainrule.pages.formatting import NONE, apart, clean, listed, percent, rows
 from chainrule.pages.page import Page
 from chainrule.tables import models
 from chainrule.tables.report import groups, limits, scoring
-from chainrule.tables.report.collect import MIDNIGHT, versions
+from chainrule.tables.report.collect import versions
 from chainrule.tables.report.data import ReportData
+from chainrule.tables.report.limits import MIDNIGHT
 from chainrule.tables.report.sections import COLUMNS, TYPES
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import Column

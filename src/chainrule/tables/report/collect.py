@@ -20,13 +20,12 @@ from chainrule.tables import row_inputs, targets
 from chainrule.tables._polars import pl
 from chainrule.tables.report import groups, importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
-from chainrule.tables.report.limits import limits
+from chainrule.tables.report.limits import MIDNIGHT, limits
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained, scale_of
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.score_names import METRICS, plain
 
-MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
 SUMMARIZED = 60  # columns
 WRONG, BESIDE = 10, 6  # the worst predictions: rows, and columns

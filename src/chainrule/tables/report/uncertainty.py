@@ -154,7 +154,6 @@ def _as_many_as(name: str, value: float, y: Array, variance: float) -> float:
 def _influence(  # noqa: PLR0911  (one for each score)
     name: str, task: str, y: Array, predicted: Array, p: Array | None
 ) -> Array | None:
-    """Return ψ for each row."""
     if task == "regression":
         return _of_errors(name, y, predicted)
     if name == "accuracy":

@@ -280,7 +280,6 @@ def _days(year: int, month: int, day: int) -> int | None:
 
 
 def _facts(days: int) -> Fields:
-    """Return all fields of a date."""
     eras, within = divmod(days + EPOCH - 1, ERA)
     there = date.fromordinal(within + 1 + ERA)  # in the years 401 to 800
     iso, ordinal = there.isocalendar(), there.timetuple().tm_yday

@@ -155,8 +155,7 @@ def _unit(entry: Any, targets: int) -> Unit:
     ends = {"low": [-math.inf] * targets, "high": [math.inf] * targets}
     center, scale, low, high = (np.array((ends | given)[name]) for name in UNIT[:4])
     shift = np.array(given["shift"]) if "shift" in given else None
-    if not (scale > 0).all() or (low > high).any() or (shift is not None and not ((high + shift) > 0).all()):
-        raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
-    if shift is not None and "high" not in given:
+    shiftable = shift is None or ("high" in given and ((high + shift) > 0).all())
+    if not (scale > 0).all() or (low > high).any() or not shiftable:
         raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
     return Unit(center, scale, low, high, shift)

@@ -123,7 +123,6 @@ def _zstd(content: bytes, name: str) -> bytes:
 
 
 def _member(content: bytes, size: int, name: str, member: str) -> tuple[bytes, str]:
-    """Return the content of a member of a zip archive, and its name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         files = {entry.filename: entry for entry in archive.infolist() if _may_be_table(entry)}
         tables = [inside for inside in files if ending(Path(inside))[0] in ENDINGS]
@@ -137,13 +136,8 @@ def _member(content: bytes, size: int, name: str, member: str) -> tuple[bytes, s
                 f"{name}/{wanted} is encrypted: unpack the archive with its password, and give the table."
             )
         unpacking.check(entry.file_size, size, name)
-        parts, total = [], 0
         with archive.open(entry) as file:
-            while part := file.read(PART):
-                total += len(part)
-                unpacking.check(total, size, name)
-                parts.append(part)
-    return b"".join(parts), wanted
+            return b"".join(unpacking.parts(file, size, name)), wanted
 
 
 def _may_be_table(entry: zipfile.ZipInfo) -> bool:

@@ -36,15 +36,11 @@ def fetch(source: str) -> bytes:
     """
     fsspec = require("fsspec", "sources")
     name, kind = shown(source), scheme(source)
-    parts, size = list[bytes](), 0
     with _explained(name, kind), fsspec.open(source, "rb", **_options(kind)) as file:
-        while part := file.read(PART):
-            size += len(part)
-            unpacking.check(size, 0, name)
-            parts.append(part)
-    if not parts and kind not in ("http", "https"):
+        content = b"".join(unpacking.parts(file, 0, name, PART))
+    if not content and kind not in ("http", "https"):
         raise ValueError(f"{name} is empty, or a folder: end the address of a folder with a slash.")
-    return b"".join(parts)
+    return content
 
 
 def files(source: str) -> list[str]:

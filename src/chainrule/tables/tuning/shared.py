@@ -65,7 +65,6 @@ def opened(storage: str, about: Mapping[str, Any], problem: Problem) -> Iterator
     ValueError
         When the study is damaged or belongs to something else.
     """
-    check_address(storage)
     with studies.quiet(), explained(storage), contextlib.ExitStack() as stack:
         if storage.startswith("journal:"):
             study = _journal(Path(storage.removeprefix("journal:")), about, problem)

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 import warnings
@@ -23,7 +22,7 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule.files.values import shown
-from chainrule.files.writing import refuse_link
+from chainrule.files.writing import check_writable, refuse_link
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.result import TrialRecord
 
@@ -76,9 +75,8 @@ class Journal(JournalFileBackend):
 
     def _append(self, logs: list[dict[str, Any]]) -> None:
         with self.path.open("a+b") as file:
-            if (
-                file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-            ):  # cut off by a kill or a full disk
+            # cut off by a kill or a full disk
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
                 file.seek(0)
                 file.truncate(file.read().rfind(b"\n") + 1)
             file.write("".join(f"{json.dumps(operation, separators=(',', ':'))}\n" for operation in logs).encode())
@@ -241,8 +239,7 @@ def writable(folder: Path, option: str) -> None:
     """Make a folder, or say why it cannot be made or written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        check_writable(folder)
     except (FileExistsError, NotADirectoryError):
         raise NotADirectoryError(f"{folder} is a file, or in one: choose another {option}.") from None
     except OSError as error:

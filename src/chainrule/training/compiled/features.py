@@ -68,8 +68,7 @@ def by_feature(
         }  # fmt: skip
         program.forward(run, **operands)
         program.gradient(run_gradients, **operands)
-        if program.slope_wanted:
-            program.backward(run_back, **operands)
+        program.slope(run_back, **operands)
         program.overwritable.add(y)
         return y
 

@@ -7,15 +7,12 @@ often shorter than a vector of the processor.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, sigmoid
 from chainrule.training.compiled.slots import dy_of, integer, real, vector, y_of
-
-if TYPE_CHECKING:
-    from chainrule.losses import Loss
 
 part, set_real = inlined("part", "set_real")
 
@@ -166,12 +163,3 @@ KNOWN = {
     "Poisson": (_sum_over_outputs("poisson", _poisson), ()),
 }
 """The operation of each loss, and the names of its constants."""
-
-
-def plan(loss: Loss) -> tuple[Any, tuple[float, ...]] | None:
-    """Return a loss's operation and its constants; None if it has no compiled form."""
-    name = type(loss).__name__
-    if type(loss).__module__ != "chainrule.losses" or name not in KNOWN:
-        return None
-    run, names = KNOWN[name]
-    return run, tuple(float(getattr(loss, name)) for name in names)

@@ -51,9 +51,9 @@ class Plan:
         """
         work, program = self._work, self.program
         outputs = work.network.output_shape[0]
-        run, reals = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
+        run, reals = _form(work.network.loss, losses)  # type: ignore[misc]  # checked above
         loss = (run, {"y": program.y, "outputs": outputs, "reals": reals})
-        update, reals = updates.plan(work.optimizer)  # type: ignore[misc]
+        update, reals = _form(work.optimizer, updates)  # type: ignore[misc]
         operands = self._of_parameters(reals)
         measure, step = [(updates.measure, operands)], (update, operands)
         rows = [*gather, *program.forwards, loss, *program.backwards]
@@ -95,13 +95,22 @@ class Plan:
 def _check(work: Work) -> None:
     """Say what has no compiled form, apart from the layers."""
     for name, value, known in (
-        ("the loss", work.network.loss, losses.plan(work.network.loss)),
-        ("the optimizer", work.optimizer, updates.plan(work.optimizer)),
+        ("the loss", work.network.loss, _form(work.network.loss, losses)),
+        ("the optimizer", work.optimizer, _form(work.optimizer, updates)),
         ("clip", work.clip, work.clip is None or type(work.clip) in {ClipNorm, ClipValue} or None),
         *(("penalty", penalty, type(penalty) in {L1, L2, MaxNorm} or None) for penalty in work.penalties),
     ):
         if known is None:
             raise NotCompiled(f"{name}, {value!r}, has no compiled form")
+
+
+def _form(part: Any, module: Any) -> tuple[Any, tuple[float, ...]] | None:
+    """Return the operation of a loss or an optimizer, and its constants; None if it has no compiled form."""
+    name = type(part).__name__
+    if type(part).__module__ not in ("chainrule.losses", "chainrule.optimizers") or name not in module.KNOWN:
+        return None
+    run, names = module.KNOWN[name]
+    return run, tuple(float(getattr(part, name, False)) for name in names)  # AdamW has no epsilon_hat
 
 
 def _parts(batch: int, multiplications: int) -> int:

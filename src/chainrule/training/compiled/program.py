@@ -163,6 +163,11 @@ class Program:
         """Plan one of the way back, before those planned already."""
         self.backwards.insert(0, (run, operands))
 
+    def slope(self, run: Operation, **operands: Any) -> None:
+        """Plan one of the way back that gives dx, where a layer before has parameters."""
+        if self.slope_wanted:
+            self.backward(run, **operands)
+
     def gradient(self, run: Operation, **operands: Any) -> None:
         """Plan one that fills the gradient of parameters, when all slopes are there."""
         if self.training:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation, summing
 from chainrule.training.compiled.slots import integer, real, vector
-
-if TYPE_CHECKING:
-    from chainrule.optimizers import Optimizer
 
 part, set_real = inlined("part", "set_real")
 
@@ -108,10 +105,8 @@ def average(T, op, base, n, row, rows):
     divisor = T(total if total > 0 else 1.0)
     for i in range(integer(op, BLOCKS)):
         start, end = _range(op, base, i)
-        sums, g = (
-            vector(T, integer(base, slots.SUM), start, end - start),
-            vector(T, integer(base, slots.GRAD), start, end - start),
-        )
+        sums = vector(T, integer(base, slots.SUM), start, end - start)
+        g = vector(T, integer(base, slots.GRAD), start, end - start)
         for j in range(end - start):
             g[j] = sums[j] / divisor
 
@@ -190,10 +185,8 @@ def _update(name: str, step: Any) -> Any:
                         shrink = T(1 - rate * factor * decay)  # W ← W − η λ W
                         for j in range(size):
                             w[j] *= shrink
-                    s1, s2 = (
-                        vector(T, integer(base, slots.S1), start, size),
-                        vector(T, integer(base, slots.S2), start, size),
-                    )
+                    s1 = vector(T, integer(base, slots.S1), start, size)
+                    s2 = vector(T, integer(base, slots.S2), start, size)
                     step(T, op, w, g, s1, s2, c1, c2, rate * factor, t)
 
     update.__name__ = name
@@ -291,28 +284,13 @@ KNOWN = {
 """The operation of each optimizer, and the names of its constants but for rate and weight decay."""
 
 
-def plan(optimizer: Optimizer) -> tuple[Any, tuple[float, ...]] | None:
-    """Return an optimizer's operation and its constants; None if it has no compiled form."""
-    name = type(optimizer).__name__
-    if type(optimizer).__module__ != "chainrule.optimizers" or name not in KNOWN:
-        return None
-    run, names = KNOWN[name]
-    return run, tuple(float(getattr(optimizer, name, False)) for name in names)  # AdamW has no epsilon_hat
-
-
 @operation
 def project(T, op, base, n, row, rows):
     """Keep the columns of a weight matrix (inputs, outputs) in their balls, as MaxNorm does."""
-    start, inputs, outputs, limit = (
-        integer(op, slots.OWN),
-        integer(op, slots.OWN + 1),
-        integer(op, slots.OWN + 2),
-        T(real(op, slots.REALS)),
-    )
-    w, norms = (
-        vector(T, integer(base, slots.THETA), start, inputs * outputs),
-        vector(T, integer(op, slots.OWN + 3), 0, outputs),
-    )
+    start, limit = integer(op, slots.OWN), T(real(op, slots.REALS))
+    inputs, outputs = integer(op, slots.OWN + 1), integer(op, slots.OWN + 2)
+    w = vector(T, integer(base, slots.THETA), start, inputs * outputs)
+    norms = vector(T, integer(op, slots.OWN + 3), 0, outputs)
     for j in range(outputs):
         norms[j] = T(0)
     for i in range(inputs):

@@ -41,8 +41,7 @@ def _elementwise(
         forward, backward = here if in_place else there
         operands = {"x": x, "y": y, "inputs": size, "outputs": size, "reals": reals(layer)}
         program.forward(forward, **operands)
-        if program.slope_wanted:
-            program.backward(backward, **operands)
+        program.slope(backward, **operands)
         program.overwritable.discard(y)  # the slope is written with it
         return y
 
@@ -157,8 +156,7 @@ def Softmax(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
     y = program.room(size)
     operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
     program.forward(softmax, **operands)
-    if program.slope_wanted:
-        program.backward(softmax_slope, **operands)
+    program.slope(softmax_slope, **operands)
     return y
 
 

@@ -30,8 +30,7 @@ def Dense(layer: layers.Dense, program: Program, x: int) -> int:  # noqa: N802  
     operands = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "b": program.at("b")}
     program.forward(sparse_forward if sparse else forward, **operands)
     program.gradient(sparse_weights if sparse else weights, **operands)
-    if program.slope_wanted:
-        program.backward(backward, **operands)
+    program.slope(backward, **operands)
     program.overwritable.add(y)
     return y
 
@@ -71,21 +70,14 @@ def weights(T, op, base, n, row, rows):
     """Put xᵀ dy into this share of dW, and Σ dy into its share of db."""
     inputs, outputs = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS)
     first, last = share(base, inputs)
+    dy = address(T, integer(base, slots.SLOPES), n * integer(op, slots.Y) + row * outputs)
     if last > first:
         x = address(T, x_address(T, op, base, n, row), first)
-        dy = address(T, integer(base, slots.SLOPES), n * integer(op, slots.Y) + row * outputs)
         dW = address(T, integer(base, slots.GRAD), integer(op, slots.W) + first * outputs)
         arguments = (x, 1, inputs, dy, outputs, 1, dW, outputs, last - first, outputs, rows, 0)
         call(integer(base, slots.PRODUCT), (*arguments, integer(base, slots.PACKED)))
     if integer(op, slots.B) >= 0:
-        sum_rows(
-            T,
-            op,
-            base,
-            address(T, integer(base, slots.SLOPES), n * integer(op, slots.Y) + row * outputs),
-            rows,
-            outputs,
-        )
+        sum_rows(T, op, base, dy, rows, outputs)
 
 
 # ------------------------------------------------------------ sparse rows
@@ -104,10 +96,8 @@ def _index(base, which, i):
 def sparse_forward(T, op, base, n, row, rows):
     """Put x W + b into y: for each entry of x its row of W."""
     inputs, outputs = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS)
-    y, W_ = (
-        y_of(T, op, base, n, row, rows),
-        vector(T, integer(base, slots.THETA), integer(op, slots.W), inputs * outputs),
-    )
+    y = y_of(T, op, base, n, row, rows)
+    W_ = vector(T, integer(base, slots.THETA), integer(op, slots.W), inputs * outputs)
     b = vector(T, integer(base, slots.THETA), max(integer(op, slots.B), 0), outputs)
     for r in range(rows):
         out, at = part(y, r * outputs, outputs), integer(integer(base, slots.ORDER), row + r)
@@ -137,14 +127,8 @@ def sparse_weights(T, op, base, n, row, rows):
                 for j in range(outputs):
                     out[j] += v * slope[j]
     if integer(op, slots.B) >= 0:
-        sum_rows(
-            T,
-            op,
-            base,
-            address(T, integer(base, slots.SLOPES), n * integer(op, slots.Y) + row * outputs),
-            rows,
-            outputs,
-        )
+        start = address(T, integer(base, slots.SLOPES), n * integer(op, slots.Y) + row * outputs)
+        sum_rows(T, op, base, start, rows, outputs)
 
 
 @compiled
@@ -153,18 +137,6 @@ def sum_rows(T, op, base, dy, rows, width):
     first, last = share(base, width)
     if last > first:
         db = address(T, integer(base, slots.GRAD), integer(op, slots.B) + first)
-        arguments = (
-            integer(base, slots.ONE),
-            0,
-            0,
-            address(T, dy, first),
-            width,
-            1,
-            db,
-            width,
-            1,
-            last - first,
-            rows,
-            0,
-        )
+        one, dy = integer(base, slots.ONE), address(T, dy, first)
+        arguments = (one, 0, 0, dy, width, 1, db, width, 1, last - first, rows, 0)
         call(integer(base, slots.PRODUCT), (*arguments, integer(base, slots.PACKED)))

@@ -40,8 +40,7 @@ def _plan(layer: layers.Dropout | layers.Dropout2D, program: Program, x: int, po
     keep = 1 - layer.rate
     operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (keep, 1 / keep)}
     program.forward(forward, **operands)
-    if program.slope_wanted:
-        program.backward(backward, **operands)
+    program.slope(backward, **operands)
     program.overwritable.add(y)
     return y
 

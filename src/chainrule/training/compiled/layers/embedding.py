@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from chainrule.training.compiled.program import Program
 
 part = inlined("part")[0]
-OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(
-    slots.OWN, slots.OWN + 7
-)  # counts, and the addresses of their tables
+# Counts, and the addresses of their tables.
+OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(slots.OWN, slots.OWN + 7)
 
 
 def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
@@ -37,8 +36,7 @@ def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  
     operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "own": own}
     program.forward(forward, **operands)
     program.gradient(tables, **operands)
-    if program.slope_wanted:  # by the tables of an Embedding before this one
-        program.backward(backward, **operands)
+    program.slope(backward, **operands)  # for the tables of an Embedding before this one
     program.copied[y] = int((others < of_X).sum())  # they are in ascending order
     program.overwritable.add(y)
     return y
@@ -47,12 +45,8 @@ def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  
 @operation
 def forward(T, op, base, n, row, rows):
     """Put the other columns, then the rows of W, into y."""
-    inputs, outputs, others, size = (
-        integer(op, slots.INPUTS),
-        integer(op, slots.OUTPUTS),
-        integer(op, OTHERS),
-        integer(op, SIZE),
-    )
+    inputs, outputs = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS)
+    others, size = integer(op, OTHERS), integer(op, SIZE)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     W_ = parameters(T, op, base, slots.W, integer(op, TABLE) * size)
     for r in range(rows):
@@ -80,12 +74,8 @@ def backward(T, op, base, n, row, rows):
 @operation
 def tables(T, op, base, n, row, rows):
     """Put Σ dy of the rows that have a category into its row of dW, for this share of the rows of dW."""
-    inputs, outputs, others, size = (
-        integer(op, slots.INPUTS),
-        integer(op, slots.OUTPUTS),
-        integer(op, OTHERS),
-        integer(op, SIZE),
-    )
+    inputs, outputs = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS)
+    others, size = integer(op, OTHERS), integer(op, SIZE)
     x, dy = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
     first, last = share(base, integer(op, TABLE))
     dW = gradient(T, op, base, slots.W, integer(op, TABLE) * size)

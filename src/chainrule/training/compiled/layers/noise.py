@@ -23,8 +23,8 @@ def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:
     own = (program.draws(size, "standard_normal"),)
     operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (layer.deviation,)}
     program.forward(forward, **operands)
-    if program.slope_wanted and x != y:
-        program.backward(backward, **operands)
+    if x != y:
+        program.slope(backward, **operands)
     program.overwritable.add(y)
     return y
 

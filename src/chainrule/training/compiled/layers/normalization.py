@@ -55,12 +55,8 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
 def _shared(T, op, base, p, which):
     """Return the values of part p for each feature: 0 and 1 are its moments, 2 to 4 those of all, 5 and 6 its sums."""
     features = integer(op, FEATURES)
-    return vector(
-        T,
-        integer(base, slots.SHARED),
-        integer(op, OFFSET) * integer(base, slots.PARTS) + (7 * p + which) * features,
-        features,
-    )
+    start = integer(op, OFFSET) * integer(base, slots.PARTS) + (7 * p + which) * features
+    return vector(T, integer(base, slots.SHARED), start, features)
 
 
 @compiled
@@ -181,9 +177,8 @@ def batch_parameters(T, op, base, n, row, rows):
     features = integer(op, FEATURES)
     first, last = share(base, features)
     whole = integer(base, slots.SHARES) == 1
-    start, stop = (
-        (integer(base, slots.PART), integer(base, slots.PART) + 1) if whole else (0, integer(base, slots.PARTS))
-    )
+    start = integer(base, slots.PART) if whole else 0
+    stop = start + 1 if whole else integer(base, slots.PARTS)
     dgamma, dbeta = gradient(T, op, base, slots.W, features), gradient(T, op, base, slots.B, features)
     for k in range(first, last):
         dgamma[k] = dbeta[k] = T(0)
@@ -233,8 +228,7 @@ def _by_row(layer: layers.LayerNorm | layers.RMSNorm, program: Program, x: int, 
     }  # fmt: skip
     program.forward(normalize_rows, **operands)
     program.gradient(row_parameters, **operands)
-    if program.slope_wanted:
-        program.backward(row_slope, **operands)
+    program.slope(row_slope, **operands)
     program.overwritable.add(y)
     return y
 
@@ -250,11 +244,8 @@ def _memo(T, op, base, n, row, rows, width):
 def normalize_rows(T, op, base, n, row, rows):
     """Put γ (x − μ) s + β into y."""
     x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, FEATURES)
-    memo, epsilon, centered = (
-        _memo(T, op, base, n, row, rows, integer(op, 3)),
-        T(real(op, slots.REALS)),
-        integer(op, slots.B) >= 0,
-    )
+    memo, centered = _memo(T, op, base, n, row, rows, integer(op, 3)), integer(op, slots.B) >= 0
+    epsilon = T(real(op, slots.REALS))
     gamma = parameters(T, op, base, slots.W, features)
     beta = parameters(T, op, base, slots.B if centered else slots.W, features)
     for i in range(0, x.size, features):

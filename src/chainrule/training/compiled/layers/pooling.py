@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.training.compiled import slots
-from chainrule.training.compiled.compiling import inlined, operation
+from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.slots import dx_of, dy_of, integer, vector, x_of, y_of
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from chainrule.training.compiled.program import Program
 
 part = inlined("part")[0]
-COUNT, CHANNELS, TABLE, MOST, AT = range(
-    slots.OWN, slots.OWN + 5
-)  # windows, channels, the table of pixels, its width, the memo
+# Windows, channels, the table of pixels, its width, the memo.
+COUNT, CHANNELS, TABLE, MOST, AT = range(slots.OWN, slots.OWN + 5)
 
 
 def MaxPool2D(layer: layers.MaxPool2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -66,10 +65,16 @@ def _write(layer: Any, program: Program, x: int, forward: Any, backward: Any, ta
     own = (len(table), channels, program.constant(table * channels), table.shape[1], at)
     operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
     program.forward(forward, **operands)
-    if program.slope_wanted:
-        program.backward(backward, **operands)
+    program.slope(backward, **operands)
     program.overwritable.add(y)
     return y
+
+
+@compiled
+def _memo(T, op, base, n, row, rows):
+    """Return which pixel of each window of these rows is the largest."""
+    width = integer(op, slots.OUTPUTS)
+    return vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * width, rows * width)
 
 
 @operation
@@ -77,7 +82,7 @@ def largest(T, op, base, n, row, rows):
     """Put the largest value of each window into y, and its index into the memo: the first, if there are several."""
     inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = _memo(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for r in range(rows):
         image = part(x, r * inputs, inputs)
@@ -102,10 +107,7 @@ def largest_of_four(T, op, base, n, row, rows):
     """Do the same for windows of four pixels, all at once: that is most of them."""
     inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    memo, table = (
-        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
-        integer(op, TABLE),
-    )
+    memo, table = _memo(T, op, base, n, row, rows), integer(op, TABLE)
     for r in range(rows):
         image = part(x, r * inputs, inputs)
         for w in range(integer(op, COUNT)):
@@ -124,20 +126,15 @@ def to_largest_of_four(T, op, base, n, row, rows):
     """Put dy of each window into dx of its largest pixel, and 0 into the others; no other window has these."""
     inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    memo, table = (
-        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
-        integer(op, TABLE),
-    )
+    memo, table = _memo(T, op, base, n, row, rows), integer(op, TABLE)
     if 4 * outputs < inputs:  # some pixels are in no window
         for i in range(dx.size):
             dx[i] = T(0)
     for r in range(rows):
         image = part(dx, r * inputs, inputs)
         for w in range(integer(op, COUNT)):
-            slope, where = (
-                part(dy, r * outputs + w * channels, channels),
-                part(memo, r * outputs + w * channels, channels),
-            )
+            at = r * outputs + w * channels
+            slope, where = part(dy, at, channels), part(memo, at, channels)
             a, b = part(image, integer(table, 4 * w), channels), part(image, integer(table, 4 * w + 1), channels)
             c, d = part(image, integer(table, 4 * w + 2), channels), part(image, integer(table, 4 * w + 3), channels)
             for k in range(channels):
@@ -152,7 +149,7 @@ def to_largest(T, op, base, n, row, rows):
     """Add dy of each window to dx of its largest pixel."""
     inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = _memo(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for i in range(dx.size):
         dx[i] = T(0)
