@@ -61,7 +61,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     units = targets.units(schema)
     goals = tuple(f"{c.name} ({units[c.name]})" if c.name in units else c.name for c in schema.targets)
-    split, metric = trained.split, getattr(trained.pipeline[-1], "eval_metric", "")
+    split, metric = trained.split, trained.settings.get("parameters", {}).get("eval_metric", "")
     by = trained.settings.get("by") or () if len(y) else ()
     return ReportData(
         task=schema.task,
