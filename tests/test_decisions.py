@@ -237,13 +237,15 @@ def test_a_unit_and_back(shift):
 
 @pytest.mark.slow
 def test_absolute_errors_may_choose():
-    x = RNG.normal(size=(200, 2))
-    y = x[:, 0] + RNG.standard_cauchy(200)
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(200, 2))
+    y = x[:, 0] + rng.standard_cauchy(200)
     squared, absolute = (
         cr.TabularRegressor(**{**SMALL, "max_iter": 30}, eval_metric=name).fit(x, y)
         for name in ("squared_error", "absolute_error")
     )
-    assert squared.history_["val_loss"] == absolute.history_["val_loss"]
+    both = min(squared.n_iter_, absolute.n_iter_)  # one of them gets worse earlier
+    assert squared.history_["val_loss"][:both] == absolute.history_["val_loss"][:both]
     assert squared.best_iter_ != absolute.best_iter_
     t, out, weight = np.array([[0.0], [1.0]]), np.array([[2.0], [1.5]]), np.array([1.0, 3.0])
     assert absolute._measure(t, out, weight) == (3.5 / 4, 4.75 / 4, 1 - 4.75 / 4)
