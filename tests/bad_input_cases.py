@@ -65,6 +65,12 @@ CASES = {
     "masked targets": (lambda: fit(t=MASKED_T), ValueError, ["t: expected no masked values, got 2", "leave their rows out"]),
     "masked inputs of an estimator": (lambda: cr.MLPClassifier().fit(MASKED, T), ValueError, ["X: expected no masked values"]),
     "masked targets of an estimator": (lambda: cr.MLPClassifier().fit(X, MASKED_T), ValueError, ["y: expected no masked values"]),
+    "masked weights of an estimator": (
+        lambda: cr.MLPClassifier().fit(X, T, MASKED_T + 1.0), ValueError, ["sample_weight: expected no masked values, got 2"]),
+    "masked weights of an ensemble": (
+        lambda: cr.TabularClassifier().fit(X, T, MASKED_T + 1.0), ValueError, ["sample_weight: expected no masked values"]),
+    "masked validation targets": (
+        lambda: cr.MLPClassifier().fit(X, T, X_val=X, y_val=MASKED_T), ValueError, ["y_val: expected no masked values, got 2"]),
     "masked targets of an ensemble": (
         lambda: cr.TabularClassifier().fit(X, MASKED_T), ValueError, ["y: expected no masked values, got 2"]),
     "masked rows to predict": (lambda: net().predict(MASKED), ValueError, ["X: expected no masked values"]),

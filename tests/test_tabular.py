@@ -523,6 +523,10 @@ def test_a_time_limit_reduces_the_epochs_and_then_the_rows(monkeypatch, recorded
     assert clock.now < 600
     clock.now = 0.0
     assert regressor(max_minutes=1e6, **options).fit(X, Y).n_iter_ == 50
+    for minutes, more in ((100, False), (1e6, True)):  # fewer epochs than planned are never extended
+        clock.now = 0.0
+        regressor(max_minutes=minutes, **options | {"max_iter": "auto"}).fit(X, Y)
+        assert recorded["made"].may_extend == more
 
 
 def test_training_ends_when_the_time_is_up(monkeypatch):

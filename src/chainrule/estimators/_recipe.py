@@ -168,6 +168,7 @@ def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: 
         for one in made.members:
             count = max(2, int(len(one.rows) * affordable / FEWEST_EPOCHS))
             one.rows = np.sort(rng.choice(one.rows, min(count, len(one.rows)), replace=False))
+    made.may_extend &= affordable >= made.epochs
     made.epochs = int(min(made.epochs, max(FEWEST_EPOCHS, affordable)))
 
 

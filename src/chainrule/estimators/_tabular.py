@@ -137,6 +137,7 @@ class BaseTabular(BaseEstimator, ABC):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         check_unmasked("y", y)
+        check_unmasked("sample_weight", sample_weight)
         columns, y = self._columns(X, reset=True), self._checked(y)
         rows = len(columns[0])
         groups = None if groups is None else np.asarray(groups)

@@ -240,7 +240,8 @@ class BaseMLP(BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
     ) -> None:
         check_architecture(self)
-        check_unmasked("y", y)
+        for name, values in (("y", y), ("sample_weight", sample_weight), ("y_val", validation[1])):
+            check_unmasked(name, values)
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._validate(as_rows(self, X), y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
