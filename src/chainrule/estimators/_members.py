@@ -145,7 +145,11 @@ class Members:
             with self._lock:
                 if not self.enough:  # then another thread was faster, and this epoch does not count
                     self._deliver(member, *trained)
-                    on_epoch(self.members.index(member), member.epoch)
+                    try:
+                        on_epoch(self.members.index(member), member.epoch)
+                    except BaseException:
+                        self.stopped = "ended by an error"  # before another thread begins an epoch
+                        raise
         if interrupted():
             self.stopped = f"interrupted in epoch {member.epoch + (trained is None)}"
         elif self.scores and 2 * time.monotonic() - began > self.deadline:  # no time for another like it
